@@ -1,0 +1,98 @@
+"""Compile a system: its generated right-hand side beside copies of the kernel modules, kept on disk by content.
+
+The folder's name is a digest of everything compiled, so that a stale kernel can never be loaded: Numba's own cache does
+not notice when a function that a cached one calls has changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+from .emit import rhs_source
+from .system import System
+
+_KERNEL = Path(__file__).parent / "kernel"
+_IMPORT = re.compile(r"^from \.[\w.]*?kernel\.(\w+) import", re.MULTILINE)
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels are kept: `TWINARM_CACHE`, else the user's cache folder, else a temporary one."""
+    named = os.environ.get("TWINARM_CACHE")
+    base = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "twinarm"
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=base):
+            return base
+    except OSError:
+        # A read-only home: compiled anew on each machine, but never a reason to stop.
+        fallback = Path(tempfile.gettempdir()) / f"twinarm-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
+        fallback.mkdir(parents=True, exist_ok=True)
+        return fallback
+
+
+def compiled(system: System, drivers: Iterable[Path] = ()) -> ModuleType:
+    """The package that holds `rhs`, `tsit5`, `random`, `ensemble` and any further `drivers` (paths of modules).
+
+    A driver is an ordinary module of a model that imports from `engine.kernel`; in the compiled package these imports
+    lead to the system's own right-hand side.
+    """
+    return _load(rhs_source(system), tuple(drivers))
+
+
+@cache
+def _load(source: str, drivers: tuple[Path, ...]) -> ModuleType:
+    import llvmlite
+    import numba
+    import numpy
+
+    files = {path.name: path.read_text() for path in sorted(_KERNEL.glob("*.py"))}
+    files["rhs.py"] = source
+    for driver in drivers:
+        files[driver.name] = _IMPORT.sub(r"from .\1 import", driver.read_text())
+    versions = f"{numba.__version__} {llvmlite.__version__} {numpy.__version__} {sys.version_info[:3]}"
+    text = versions + "".join(f"\0{name}\0{files[name]}" for name in sorted(files))
+    name = f"twinarm_kernel_{hashlib.sha256(text.encode()).hexdigest()[:20]}"
+    folder = cache_folder() / name
+    if not folder.exists():
+        _write(folder, files)
+    return _import(name, folder)
+
+
+def _write(folder: Path, files: dict[str, str]) -> None:
+    """All files or none: another process may be writing the same folder."""
+    scratch = Path(tempfile.mkdtemp(dir=folder.parent))
+    for name, text in files.items():
+        (scratch / name).write_text(text)
+    try:
+        scratch.rename(folder)
+    except OSError:
+        shutil.rmtree(scratch)
+        if not folder.exists():
+            raise
+
+
+def _import(name: str, folder: Path) -> ModuleType:
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(
+        name, folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    assert spec is not None and spec.loader is not None
+    package = importlib.util.module_from_spec(spec)
+    sys.modules[name] = package  # cached kernels are found again by their importable name
+    spec.loader.exec_module(package)
+    for path in sorted(folder.glob("*.py")):
+        if path.stem != "__init__":
+            setattr(package, path.stem, importlib.import_module(f"{name}.{path.stem}"))
+    return package

@@ -1,0 +1,1 @@
+"""The model library: one file or folder a model, found by its name."""

@@ -1,0 +1,186 @@
+"""The model as a protocol sees it: what an arm may say, what all arms share, and how a block of twins is simulated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+import xarray as xr
+from pydantic import BaseModel, ConfigDict, Field
+
+from ...engine.compile import compiled
+from ...model import Conditions, Output, Parameter, Status
+from ...randomness import key_words
+from ...units import In
+from . import subject
+from .equations import SYSTEM
+from .provenance import PARAMETERS
+
+_DRIVERS = tuple(Path(__file__).parent / name for name in ("controllers.py", "sensor.py", "daily_life.py"))
+
+Minutes = Annotated[float, In("minute"), Field(gt=0)]
+Glucose = Annotated[float, In("mg/dL"), Field(ge=20, le=600)]
+Grams = Annotated[float, In("g"), Field(ge=0, le=500)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Spread = Annotated[float, Field(ge=0, le=2)]
+
+
+class Treatment(BaseModel):
+    """What an arm does: its controller and the controller's thresholds.
+
+    Defaults are the manufacturer's published thresholds of a hybrid closed loop (read) and our law between them
+    (chosen); `open-loop` and `low-glucose-suspend` use only what they need.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    controller: Literal["open-loop", "low-glucose-suspend", "hybrid-closed-loop"]
+    horizon: Minutes = 30.0
+    suspend_below: Glucose = 80.0
+    stop_at: Glucose = 70.0
+    reduce_below: Glucose = 112.5
+    increase_above: Glucose = 160.0
+    rise_per_mg_dl: Annotated[float, Field(ge=0, le=0.2)] = 0.0125
+    highest_factor: Annotated[float, Field(ge=1, le=5)] = 2.0
+    correct_above: Glucose = 180.0
+    correction_share: Share = 0.6
+    correction_target: Glucose = 110.0
+    correction_wait: Minutes = 60.0
+    correction_cf_factor: Annotated[float, Field(gt=0, le=5)] = 1.5
+    bolus_target: Glucose = 120.0
+
+
+class Meal(BaseModel):
+    """One of the six daily meals: time of day and carbohydrate before scaling."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    at: Annotated[float, In("minute"), Field(ge=0, lt=1440)]
+    carbs: Grams
+
+
+class Settings(BaseModel):
+    """Daily life and sensor, shared by all arms. All chosen or calibrated: see `provenance`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    meals: Annotated[tuple[Meal, ...], Field(min_length=6, max_length=6)] = (
+        Meal(at=420.0, carbs=55.0),
+        Meal(at=600.0, carbs=15.0),
+        Meal(at=750.0, carbs=70.0),
+        Meal(at=960.0, carbs=15.0),
+        Meal(at=1140.0, carbs=80.0),
+        Meal(at=1290.0, carbs=12.0),
+    )
+    meal_scale: Annotated[float, Field(gt=0, le=5)] = 1.2
+    meal_cv: Spread = 0.25
+    meal_jitter: Annotated[float, In("minute"), Field(ge=0, le=30)] = 20.0
+    missed_bolus: Share = 0.25
+    missed_snack_bolus: Share = 0.5
+    carb_estimate_bias: Annotated[float, Field(gt=0, le=3)] = 0.7
+    carb_estimate_sd: Spread = 0.4
+    basal_bias: Annotated[float, Field(gt=0, le=3)] = 0.85
+    basal_sd: Spread = 0.2
+    carb_ratio_sd: Spread = 0.2
+    sensitivity_day_sd: Spread = 0.3
+    sensitivity_block_sd: Spread = 0.35
+    sensitivity_circadian: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    sensitivity_peak: Annotated[float, In("hour"), Field(ge=0, lt=24)] = 16.0
+    rescue_below: Glucose = 65.0
+    rescue_carbs: Grams = 16.0
+    rescue_wait: Minutes = 15.0
+    symptoms_below: Glucose = 54.0
+    counter_regulation: Annotated[float, Field(ge=0, le=1)] = 0.0
+    counter_regulation_below: Glucose = 60.0
+    sensor_error: Annotated[float, Field(ge=0, le=5)] = 1.5
+    sensor_gaps: Annotated[float, Field(ge=0, lt=1)] = 0.03
+
+
+@dataclass(frozen=True)
+class T1DModel:
+    """UVA/Padova-type model with daily life. Time unit of the equations: minute; of the outputs: day."""
+
+    name: str = "t1d-uva-padova"
+    title: str = "Type 1 diabetes: UVA/Padova-type glucose-insulin model with pump, sensor and daily life"
+    time_unit: Literal["minute", "hour", "day", "week"] = "minute"
+    limits: str = (
+        "Not the FDA-accepted simulator: parameters come from the 30 public subjects only. No exercise, illness, "
+        "alcohol, ketones or infusion-set failure. Behaviour and the closed-loop law are imitations; counter-regulation "
+        "is a switch without a published source. Severe hypoglycaemia is a clinical event and is not simulated."
+    )
+    requires: tuple[str, ...] = ("weight", *subject.FREE)
+    parameters: tuple[Parameter, ...] = PARAMETERS
+    outputs: tuple[Output, ...] = (
+        Output("cgm", "mg/dL", "sensor glucose", (39.0, 600.0)),
+        Output("glucose", "mg/dL", "plasma glucose", (10.0, 1000.0)),
+        Output("insulin", "U", "insulin delivered in five minutes", (0.0, 80.0)),
+    )
+    Treatment: ClassVar[type[BaseModel]] = Treatment
+    Settings: ClassVar[type[BaseModel]] = Settings
+
+    def derive(self, twins: xr.Dataset) -> xr.Dataset:
+        """Identities, carbohydrate ratio and correction factor of every twin."""
+        return subject.derive(twins)
+
+    def simulate(self, twins: xr.Dataset, treatment: Any, settings: Any, conditions: Conditions) -> xr.Dataset:
+        """Five-minute readings from the start of the run-in to the end of follow-up; see `Model.simulate`."""
+        kernel = compiled(SYSTEM, _DRIVERS)
+        values = subject.values_of(twins)
+        count = twins.sizes["twin"]
+        run_in = round(conditions.schedule.run_in * 288)
+        ticks = run_in + round(conditions.schedule.duration * 288)
+        readings = {name: np.empty((count, ticks), np.float32) for name in ("cgm", "glucose", "insulin")}
+        status, failed_at = np.zeros(count, np.int8), np.full(count, np.nan)
+        inputs = np.column_stack([np.zeros(count), values["u2ss"], np.ones(count)])
+        therapy = np.column_stack([values[name].astype(float) for name in ("basal_rate", "CR", "CF", "BW")])
+        keys = np.array([key_words(conditions.seed, purpose) for purpose in kernel.daily_life.PURPOSES], np.uint64)
+        kernel.daily_life.live_all(
+            subject.basal_state(values),
+            subject.parameter_matrix(values, settings.counter_regulation, settings.counter_regulation_below),
+            inputs, np.asarray(twins["twin"].values, np.int64), therapy, keys,
+            np.array([meal.carbs for meal in settings.meals]), np.array([meal.at for meal in settings.meals]),
+            ["open-loop", "low-glucose-suspend", "hybrid-closed-loop"].index(treatment.controller),
+            run_in, ticks, conditions.adherence, _behaviour(kernel, settings, self.outputs[1]),
+            _device(kernel, treatment), conditions.tolerance.rtol, conditions.tolerance.atol,
+            float(conditions.tolerance.max_steps),
+            readings["cgm"], readings["glucose"], readings["insulin"], status, failed_at,
+        )  # fmt: skip
+        time = (np.arange(1, ticks + 1) - run_in) / 288.0
+        units = {output.name: output for output in self.outputs}
+        out = xr.Dataset(
+            {
+                name: (("twin", "time"), array, {"units": units[name].unit, "long_name": units[name].long_name})
+                for name, array in readings.items()
+            },
+            coords={"twin": twins["twin"].values, "time": ("time", time, {"units": "day"})},
+        )
+        out["status"] = ("twin", status, {"units": "1", "long_name": "status", "flag_values": [int(s) for s in Status]})
+        out["failed_at"] = ("twin", failed_at / 1440.0 - conditions.schedule.run_in, {"units": "day"})
+        return out
+
+
+def _behaviour(kernel: Any, s: Settings, glucose: Output) -> Any:
+    lowest, highest = glucose.plausible or (0.0, np.inf)
+    return kernel.daily_life.Behaviour(
+        meal_scale=s.meal_scale, meal_cv=s.meal_cv, meal_jitter=s.meal_jitter, missed=s.missed_bolus,
+        snack_missed=s.missed_snack_bolus, estimate_bias=s.carb_estimate_bias, estimate_sd=s.carb_estimate_sd,
+        basal_bias=s.basal_bias, basal_sd=s.basal_sd, cr_sd=s.carb_ratio_sd, day_sd=s.sensitivity_day_sd,
+        block_sd=s.sensitivity_block_sd, circadian=s.sensitivity_circadian, circadian_peak=s.sensitivity_peak,
+        rescue_below=s.rescue_below, rescue_grams=s.rescue_carbs, rescue_wait=s.rescue_wait,
+        symptoms_below=s.symptoms_below, sensor_error=s.sensor_error, sensor_gap=s.sensor_gaps,
+        lowest=lowest, highest=highest,
+    )  # fmt: skip
+
+
+def _device(kernel: Any, t: Treatment) -> Any:
+    return kernel.daily_life.Device(
+        horizon=t.horizon, suspend_below=t.suspend_below, stop_at=t.stop_at, reduce_below=t.reduce_below,
+        increase_above=t.increase_above, gain=t.rise_per_mg_dl, highest_factor=t.highest_factor,
+        correct_above=t.correct_above, correction_share=t.correction_share, correction_target=t.correction_target,
+        correction_wait=t.correction_wait, cf_factor=t.correction_cf_factor, bolus_target=t.bolus_target,
+    )  # fmt: skip
+
+
+MODEL = T1DModel()

@@ -1,0 +1,78 @@
+"""Quantities with units: text in files ("5 mg", "26 week"), numbers in a declared unit inside.
+
+pint parses; a kernel never does. `Annotated[float, In("mg")]` is the type of a pydantic field that is written as text
+with any compatible unit and read as a float in mg.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, ValidationInfo
+from pydantic_core import PydanticCustomError
+
+
+@cache
+def _registry() -> Any:
+    import pint  # 0.1 s, only where a unit is parsed
+
+    registry: Any = pint.UnitRegistry()
+    registry.define("unit_insulin = [insulin] = U = IU")
+    registry.define("month = 30.4375 * day")  # a twelfth of 365.25 days
+    registry.define("percent = 0.01 = %")
+    return registry
+
+
+class UnitsError(ValueError):
+    """A quantity without a unit, or with one that cannot be converted."""
+
+
+@cache
+def quantity(text: str, unit: str) -> float:
+    """The number of `text` ("26 week") in `unit` ("day").
+
+    Raises
+    ------
+    UnitsError
+        No number, no unit, an unknown unit or one of another dimension; write for example "5 mg".
+
+    >>> quantity("26 week", "day")
+    182.0
+    """
+    registry = _registry()
+    words = text.strip().split(maxsplit=1)
+    try:
+        number = float(words[0])
+    except (ValueError, IndexError):
+        raise UnitsError(f"{text!r} is no quantity; write a number, a space and a unit, like '5 {unit}'") from None
+    if len(words) == 1:
+        raise UnitsError(f"{text!r} has no unit; write '{text} {unit}' or another unit that converts to {unit}")
+    if not -1e300 < number < 1e300:
+        raise UnitsError(f"{text!r} is not a finite number; write a number, a space and a unit, like '5 {unit}'")
+    try:
+        return float(registry.Quantity(number, words[1]).to(unit).magnitude)
+    except Exception as error:  # pint raises many kinds, all of them the user's to mend
+        raise UnitsError(f"{text!r} cannot be read in {unit}: {error}") from None
+
+
+def In(unit: str) -> BeforeValidator:  # noqa: N802 - reads as the unit a field is held in
+    """Pydantic annotation: text with a unit in the file, a float in `unit` in the program."""
+
+    def parse(value: Any, info: ValidationInfo) -> float:
+        from_file = bool(info.context and info.context.get("from_file"))
+        if isinstance(value, float) and not from_file:
+            return value  # a protocol built in Python or read back: already in the field's own unit
+        if isinstance(value, str):
+            try:
+                return quantity(value, unit)
+            except UnitsError as error:
+                raise PydanticCustomError("quantity", "{reason}", {"reason": str(error)}) from None
+        raise PydanticCustomError(
+            "quantity", "{value} has no unit; write it as text, like '{value} {unit}'", {"value": repr(value), "unit": unit}
+        )
+
+    return BeforeValidator(parse, json_schema_input_type=str)
+
+
+Days = Annotated[float, In("day")]

@@ -1,0 +1,1 @@
+"""What is asked and what the answers mean: protocol, allocation, endpoints, estimands, analysis."""

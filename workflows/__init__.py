@@ -1,0 +1,1 @@
+"""How it is run and shown: executor, store, command line, report."""
