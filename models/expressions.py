@@ -1,7 +1,8 @@
 """Rules written as data: `age >= 18 and sex == 'female'`, parsed by a whitelist and never evaluated as Python.
 
-Used for eligibility, plausibility and dose rules. Names are variables of a cohort or of a rule's own list; allowed are
-numbers, quoted words, + - * / **, comparisons (also chained), and / or / not, `in (…)`, and log, exp, sqrt, abs, min, max.
+Used for eligibility, plausibility and dose rules. Names are variables of a cohort or of a rule's own list; allowed
+are numbers, quoted words, + - * / **, comparisons (also chained), and / or / not, `in (…)`, log, exp, sqrt, abs, min
+and max.
 """
 
 from __future__ import annotations
@@ -37,6 +38,10 @@ _COMPARE: dict[type, Callable[..., Any]] = {
     ast.Eq: np.equal,
     ast.NotEq: np.not_equal,
 }
+_PLAIN = (
+    ast.Name, ast.Load, ast.And, ast.Or, ast.Not, ast.USub, ast.UAdd, ast.BoolOp, ast.Compare, ast.Tuple, ast.List,
+    ast.In, ast.NotIn,
+)  # fmt: skip
 MAX_LENGTH = 1000
 MAX_DEPTH = 40
 
@@ -59,7 +64,8 @@ def parse(text: str) -> ast.expr:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         reason = getattr(error, "msg", None) or "it is too deep"
-        raise ExpressionError(f"{text!r} is no expression: {reason}; write for example 'age >= 18 and bmi < 40'") from None
+        hint = "write for example 'age >= 18 and bmi < 40'"
+        raise ExpressionError(f"{text!r} is no expression: {reason}; {hint}") from None
     _check(tree, text, 0)
     return tree
 
@@ -73,7 +79,8 @@ def names(text: str) -> tuple[str, ...]:
 def evaluate(text: str, variables: Mapping[str, Any]) -> Any:
     """The value of an expression over arrays; a comparison with a missing value is false.
 
-    >>> evaluate("18 <= age < 65 and sex in ('female', 'male')", {"age": np.array([17, 40]), "sex": np.array(["male"] * 2)})
+    >>> people = {"age": np.array([17, 40]), "sex": np.array(["male", "female"])}
+    >>> evaluate("18 <= age < 65 and sex in ('female', 'male')", people)
     array([False,  True])
 
     Raises
@@ -86,15 +93,12 @@ def evaluate(text: str, variables: Mapping[str, Any]) -> Any:
 
 def _check(node: ast.AST, text: str, depth: int) -> None:
     allowed = (
-        isinstance(node, ast.Constant)
-        and isinstance(node.value, int | float | str)
-        or isinstance(node, ast.Name | ast.Load | ast.And | ast.Or | ast.Not | ast.USub | ast.UAdd)
-        or isinstance(node, ast.BoolOp | ast.Compare | ast.Tuple | ast.List)
+        (isinstance(node, ast.Constant) and isinstance(node.value, int | float | str))
+        or isinstance(node, _PLAIN)
         or (isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not | ast.USub | ast.UAdd))
         or (isinstance(node, ast.BinOp) and type(node.op) in _BINARY)
         or type(node) in _BINARY
         or type(node) in _COMPARE
-        or isinstance(node, ast.In | ast.NotIn)
         or (
             isinstance(node, ast.Call)
             and isinstance(node.func, ast.Name)

@@ -82,11 +82,9 @@ class Schedule:
     visit_names: tuple[str, ...]
 
     def windows(self) -> dict[str, tuple[float, float]]:
-        """Period of each visit: from the visit before it (or randomisation) to the visit; and the run-in as `baseline`."""
+        """Period of each visit, from the one before it (or randomisation) to its day; the run-in is `baseline`."""
         starts = (0.0, *self.visits[:-1])
-        periods = {
-            name: (start, end) for name, start, end in zip(self.visit_names, starts, self.visits, strict=True)
-        }
+        periods = {name: (start, end) for name, start, end in zip(self.visit_names, starts, self.visits, strict=True)}
         return {"baseline": (-self.run_in, 0.0), **periods}
 
 

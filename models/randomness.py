@@ -1,8 +1,8 @@
 """Random numbers as a pure function of (seed, purpose, unit, index): never of chunk, worker, order or arm count.
 
-One call of Philox4x64-10 at counter (unit, index // 4, 0, 0) gives the four words of indices 4q .. 4q + 3. The key is the
-first 16 bytes of sha256("twinarm:{seed}:{purpose}"). `unit` is the twin id, or the replicate, site or stratum number for
-draws that belong to the trial. A purpose names one variable ("bsv.CL"), an index is a slot (a day, a meal, a visit).
+One call of Philox4x64-10 at counter (unit, index // 4, 0, 0) gives the four words of indices 4q .. 4q + 3. The key is
+the first 16 bytes of sha256("twinarm:{seed}:{purpose}"). `unit` is the twin id, or the replicate, site or stratum
+number for draws that belong to the trial. A purpose names one variable ("bsv.CL"), an index is a slot (a day, a meal).
 
 Source: Salmon 2011, Parallel random numbers: as easy as 1, 2, 3 (SC11), doi 10.1145/2063384.2063405.
 """

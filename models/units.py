@@ -56,7 +56,7 @@ def quantity(text: str, unit: str) -> float:
         raise UnitsError(f"{text!r} cannot be read in {unit}: {error}") from None
 
 
-def In(unit: str) -> BeforeValidator:  # noqa: N802 - reads as the unit a field is held in
+def In(unit: str) -> BeforeValidator:
     """Pydantic annotation: text with a unit in the file, a float in `unit` in the program."""
 
     def parse(value: Any, info: ValidationInfo) -> float:
@@ -69,7 +69,9 @@ def In(unit: str) -> BeforeValidator:  # noqa: N802 - reads as the unit a field 
             except UnitsError as error:
                 raise PydanticCustomError("quantity", "{reason}", {"reason": str(error)}) from None
         raise PydanticCustomError(
-            "quantity", "{value} has no unit; write it as text, like '{value} {unit}'", {"value": repr(value), "unit": unit}
+            "quantity",
+            "{value} has no unit; write it as text, like '{value} {unit}'",
+            {"value": repr(value), "unit": unit},
         )
 
     return BeforeValidator(parse, json_schema_input_type=str)

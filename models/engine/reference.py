@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -35,7 +36,7 @@ def reference_solution(
     ]
     out = np.full((len(sample_times), len(system.states)), np.nan)
     breaks = [start, *sorted({t for t, _, _ in events if t > start}), stop]
-    for t0, t1 in zip(breaks[:-1], breaks[1:], strict=True):
+    for t0, t1 in pairwise(breaks):
         for t, k, v in events:
             if t == t0:
                 if k < len(system.states):

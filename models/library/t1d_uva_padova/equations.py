@@ -4,8 +4,8 @@ Source: Dalla Man 2007, IEEE Trans Biomed Eng 54:1740 (meal model); Dalla Man 20
 insulin sensitivity within and between days); subcutaneous insulin and glucose as in Kovatchev 2009. This is no
 FDA-accepted simulator: its 300 subjects are proprietary.
 
-`eaten` is no physiological state: it carries Dbar, the stomach content at the start of the meal plus what has been eaten
-since, so that gastric emptying needs no memory outside the state. It is reset when a meal begins.
+`eaten` is no physiological state: it carries Dbar, the stomach content at the start of the meal plus what has been
+eaten since, so that gastric emptying needs no memory outside the state. It is reset when a meal begins.
 """
 
 from __future__ import annotations

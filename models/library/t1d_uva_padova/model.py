@@ -79,19 +79,21 @@ class Settings(BaseModel):
     meal_jitter: Annotated[float, In("minute"), Field(ge=0, le=30)] = 20.0
     missed_bolus: Share = 0.25
     missed_snack_bolus: Share = 0.5
-    carb_estimate_bias: Annotated[float, Field(gt=0, le=3)] = 0.7
+    carb_estimate_bias: Annotated[float, Field(gt=0, le=3)] = 0.8
     carb_estimate_sd: Spread = 0.4
     basal_bias: Annotated[float, Field(gt=0, le=3)] = 0.85
     basal_sd: Spread = 0.2
     carb_ratio_sd: Spread = 0.2
     sensitivity_day_sd: Spread = 0.3
-    sensitivity_block_sd: Spread = 0.35
+    sensitivity_block_sd: Spread = 0.44
     sensitivity_circadian: Annotated[float, Field(ge=0, lt=1)] = 0.3
     sensitivity_peak: Annotated[float, In("hour"), Field(ge=0, lt=24)] = 16.0
     rescue_below: Glucose = 65.0
     rescue_carbs: Grams = 16.0
     rescue_wait: Minutes = 15.0
     symptoms_below: Glucose = 54.0
+    correct_high_above: Glucose = 300.0
+    correct_high_wait: Minutes = 180.0
     counter_regulation: Annotated[float, Field(ge=0, le=1)] = 0.0
     counter_regulation_below: Glucose = 60.0
     sensor_error: Annotated[float, Field(ge=0, le=5)] = 1.5
@@ -107,8 +109,9 @@ class T1DModel:
     time_unit: Literal["minute", "hour", "day", "week"] = "minute"
     limits: str = (
         "Not the FDA-accepted simulator: parameters come from the 30 public subjects only. No exercise, illness, "
-        "alcohol, ketones or infusion-set failure. Behaviour and the closed-loop law are imitations; counter-regulation "
-        "is a switch without a published source. Severe hypoglycaemia is a clinical event and is not simulated."
+        "alcohol, ketones or infusion-set failure. Behaviour and the closed-loop law are imitations; "
+        "counter-regulation is a switch without a published source. "
+        "Severe hypoglycaemia is a clinical event and is not simulated."
     )
     requires: tuple[str, ...] = ("weight", *subject.FREE)
     parameters: tuple[Parameter, ...] = PARAMETERS
@@ -126,7 +129,7 @@ class T1DModel:
 
     def simulate(self, twins: xr.Dataset, treatment: Any, settings: Any, conditions: Conditions) -> xr.Dataset:
         """Five-minute readings from the start of the run-in to the end of follow-up; see `Model.simulate`."""
-        kernel = compiled(SYSTEM, _DRIVERS)
+        kernel, tolerance = compiled(SYSTEM, _DRIVERS), conditions.tolerance
         values = subject.values_of(twins)
         count = twins.sizes["twin"]
         run_in = round(conditions.schedule.run_in * 288)
@@ -143,8 +146,7 @@ class T1DModel:
             np.array([meal.carbs for meal in settings.meals]), np.array([meal.at for meal in settings.meals]),
             ["open-loop", "low-glucose-suspend", "hybrid-closed-loop"].index(treatment.controller),
             run_in, ticks, conditions.adherence, _behaviour(kernel, settings, self.outputs[1]),
-            _device(kernel, treatment), conditions.tolerance.rtol, conditions.tolerance.atol,
-            float(conditions.tolerance.max_steps),
+            _device(kernel, treatment), np.array([tolerance.rtol, tolerance.atol, tolerance.max_steps]),
             readings["cgm"], readings["glucose"], readings["insulin"], status, failed_at,
         )  # fmt: skip
         time = (np.arange(1, ticks + 1) - run_in) / 288.0
@@ -169,7 +171,9 @@ def _behaviour(kernel: Any, s: Settings, glucose: Output) -> Any:
         basal_bias=s.basal_bias, basal_sd=s.basal_sd, cr_sd=s.carb_ratio_sd, day_sd=s.sensitivity_day_sd,
         block_sd=s.sensitivity_block_sd, circadian=s.sensitivity_circadian, circadian_peak=s.sensitivity_peak,
         rescue_below=s.rescue_below, rescue_grams=s.rescue_carbs, rescue_wait=s.rescue_wait,
-        symptoms_below=s.symptoms_below, sensor_error=s.sensor_error, sensor_gap=s.sensor_gaps,
+        symptoms_below=s.symptoms_below,
+        correct_high_above=s.correct_high_above, correct_high_wait=s.correct_high_wait, sensor_error=s.sensor_error,
+        sensor_gap=s.sensor_gaps,
         lowest=lowest, highest=highest,
     )  # fmt: skip
 

@@ -9,7 +9,9 @@ _MEAL = "Dalla Man 2007, IEEE Trans Biomed Eng 54:1740"
 _SENSOR = "Breton & Kovatchev 2008, J Diabetes Sci Technol 2:853; figures of the public simulator"
 _LAW = "manufacturer's support pages"
 _OURS = "chosen for this trial platform; no published value"
-_CALIBRATED = "calibrated on the control arm's time in range, mean and CV (Brown 2019), script in benchmarks/calibration"
+_CALIBRATED = (
+    "calibrated on the control arm's time in range, mean and CV (Brown 2019), script in benchmarks/calibration"
+)
 
 # name, unit, geometric mean and SD of the logarithm over the ten adults, meaning
 _FREE = (
@@ -55,10 +57,63 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("sensor_lambda", "mg/dL", 15.9574, _SENSOR, "read", "Johnson scale"),
     Parameter("sensor_gamma", "1", -0.5444, _SENSOR, "read", "Johnson shape"),
     Parameter("sensor_delta", "1", 1.6898, _SENSOR, "read", "Johnson shape"),
-    Parameter("sensor_error", "1", 1.5, "gives about 8 % MARD, as a current sensor (Garg 2022)", "chosen", "factor on the sensor error"),
-    Parameter("sensor_gaps", "1", 0.03, "sensor use 96-97 % (Brown 2019, manufacturer's summary)", "read", "share of two-hour blocks without readings"),
+    Parameter(
+        "sensor_error",
+        "1",
+        1.5,
+        "gives about 8 % MARD, as a current sensor (Garg 2022)",
+        "chosen",
+        "factor on the sensor error",
+    ),
+    Parameter(
+        "sensor_gaps",
+        "1",
+        0.03,
+        "sensor use 96-97 % (Brown 2019, manufacturer's summary)",
+        "read",
+        "share of two-hour blocks without readings",
+    ),
     Parameter("pump_basal_step", "U/hour", 0.05, "pump row of the public simulator", "read", "step of the basal rate"),
     Parameter("pump_bolus_step", "U", 0.05, "pump row of the public simulator", "read", "step of a bolus"),
+    Parameter(
+        "carb_estimate_bias", "1", 0.80, _CALIBRATED, "chosen", "carbohydrate a person counts over what is eaten"
+    ),
+    Parameter(
+        "sensitivity_block_sd",
+        "1",
+        0.44,
+        _CALIBRATED,
+        "chosen",
+        "log-SD of sensitivity between three-hour blocks, cut at two",
+    ),
+    Parameter("sensitivity_day_sd", "1", 0.3, _OURS, "chosen", "log-SD of sensitivity between days, cut at two"),
+    Parameter("sensitivity_circadian", "1", 0.3, _OURS, "chosen", "swing of insulin sensitivity over the day"),
+    Parameter("meal_scale", "1", 1.2, _OURS, "chosen", "factor on six meals of 55, 15, 70, 15, 80 and 12 g"),
+    Parameter("meal_cv", "1", 0.25, _OURS, "chosen", "CV of a meal's size"),
+    Parameter("carb_estimate_sd", "1", 0.4, _OURS, "chosen", "log-SD of carbohydrate counting"),
+    Parameter("missed_bolus", "1", 0.25, _OURS, "chosen", "share of meals without a bolus"),
+    Parameter("missed_snack_bolus", "1", 0.5, _OURS, "chosen", "further share of snacks without a bolus"),
+    Parameter("basal_bias", "1", 0.85, _OURS, "chosen", "programmed basal rate over the need"),
+    Parameter("basal_sd", "1", 0.2, _OURS, "chosen", "log-SD of the programmed basal rate"),
+    Parameter("carb_ratio_sd", "1", 0.2, _OURS, "chosen", "log-SD of the programmed carbohydrate ratio"),
+    Parameter("rescue_below", "mg/dL", 65.0, _OURS, "chosen", "16 g of sugar below this reading, again after 15 min"),
+    Parameter("symptoms_below", "mg/dL", 54.0, _OURS, "chosen", "plasma glucose that is felt without a sensor"),
+    Parameter(
+        "correct_high_above",
+        "mg/dL",
+        300.0,
+        _OURS,
+        "chosen",
+        "an awake person corrects above this reading, every three hours at most",
+    ),
+    Parameter(
+        "counter_regulation",
+        "mg/kg/min per mg/dL",
+        0.0,
+        _OURS,
+        "chosen",
+        "rise of glucose production below 60 mg/dL; off",
+    ),
     Parameter("iob_minutes", "minute", 55.0, _OURS, "chosen", "each of two compartments of insulin on board"),
     Parameter("stop_at", "mg/dL", 70.0, _LAW, "read", "basal stops at this predicted glucose"),
     Parameter("reduce_below", "mg/dL", 112.5, _LAW, "read", "basal falls below this predicted glucose"),
@@ -69,4 +124,4 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("rise_per_mg_dl", "1/(mg/dL)", 0.0125, _OURS, "chosen", "rise of the basal factor above the threshold"),
     Parameter("highest_factor", "1", 2.0, _OURS, "chosen", "largest basal factor"),
     Parameter("correction_cf_factor", "1", 1.5, _OURS, "chosen", "caution in the automatic correction"),
-)  # fmt: skip
+)

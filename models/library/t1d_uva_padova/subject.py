@@ -1,8 +1,8 @@
-"""From sampled parameters to a whole subject: algebraic identities, basal state, and therapy settings by simulation.
+"""From sampled parameters to a whole subject: identities, basal state, and therapy settings by simulation.
 
-Source of the identities: Dalla Man 2007 and the parameter definitions of the 30 public subjects (all hold in that table
-to 5e-6 relative). Carbohydrate ratio and correction factor are derived per twin: with sampled parameters the table's own
-do not transfer.
+Source of the identities: Dalla Man 2007 and the parameter definitions of the 30 public subjects (all hold in that
+table to 5e-6 relative). Carbohydrate ratio and correction factor are derived per twin: with sampled parameters the
+table's own do not transfer.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def derive(twins: xr.Dataset) -> xr.Dataset:
     found = identities(values)
     out = twins.copy()
     for name, value in found.items():
-        out[name] = ("twin", value, {"units": _UNITS[name], "long_name": name, "source": "identity of the model", "provenance": "derived"})  # fmt: skip
+        out[name] = _labelled(value, _UNITS[name], name, "identity of the model")
     values |= found
     sound = (found["Gtb"] > 0) & (found["Vm0"] > 0) & (found["u2ss"] > 0)
     names = {
@@ -155,5 +155,10 @@ def derive(twins: xr.Dataset) -> xr.Dataset:
         results["CF"][sound] = results["drop_1U"][sound]
         results["CR"][sound] = carbohydrate_ratio(some)
     for name, (unit, text) in names.items():
-        out[name] = ("twin", results[name], {"units": unit, "long_name": text, "source": "simulation of the twin at its basal state", "provenance": "derived"})  # fmt: skip
+        out[name] = _labelled(results[name], unit, text, "simulation of the twin at its basal state")
     return out
+
+
+def _labelled(values: np.ndarray, unit: str, long_name: str, source: str) -> xr.Variable:
+    attrs = {"units": unit, "long_name": long_name, "source": source, "provenance": "derived"}
+    return xr.Variable("twin", values, attrs)

@@ -1,11 +1,11 @@
 """The engine solves to its stated tolerance, lands on events, says what failed, and twins never touch each other."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from twinarm.models.engine import Records, System, solve
 from twinarm.models.engine.math import exp, maximum, minimum, tanh, where
@@ -206,5 +206,5 @@ def test_the_step_pair_has_order_five():
             kernel.tsit5.stages(0.0, 2.0 / n, y, np.array([1.0]), np.zeros(0), work)
             y = work[7].copy()
         errors.append(abs(y[0] - math.exp(-2.0)))
-    rates = [math.log2(a / b) for a, b in zip(errors[:-1], errors[1:], strict=True)]
+    rates = [math.log2(a / b) for a, b in pairwise(errors)]
     assert min(rates) > 4.8

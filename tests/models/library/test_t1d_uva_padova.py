@@ -1,4 +1,4 @@
-"""The 30 public subjects stay at their basal state, react to meals and insulin as measured, and live reproducible weeks."""
+"""The public subjects stay at their basal state, react as measured elsewhere, and live reproducible weeks."""
 
 import csv
 import math
@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from twinarm.models.engine import Records, solve
-from twinarm.models.engine.reference import reference_solution
-from twinarm.models.library.t1d_uva_padova import MODEL, controllers, sensor, subject
-from twinarm.models.library.t1d_uva_padova.equations import SYSTEM
-from twinarm.models.library.t1d_uva_padova.model import Settings, Treatment, _device
-from twinarm.models.model import Conditions, Schedule, Status, Tolerance
-
 import twinarm.cohorts as cohorts
+from twinarm.models.engine import Records, solve
+from twinarm.models.engine.compile import compiled
+from twinarm.models.engine.reference import reference_solution
+from twinarm.models.library.t1d_uva_padova import MODEL, sensor, subject
+from twinarm.models.library.t1d_uva_padova.equations import SYSTEM
+from twinarm.models.library.t1d_uva_padova.model import _DRIVERS, Settings, Treatment, _device
+from twinarm.models.model import Conditions, Schedule, Status, Tolerance
 
 TABLE = Path(cohorts.__file__).parent / "populations" / "data" / "t1d_public_30.csv"
 MODEL_COLUMNS = (*subject.FREE, "BW")
@@ -49,16 +49,10 @@ def twins(adults):
     return MODEL.derive(xr.Dataset(free, coords={"twin": np.arange(10)}))
 
 
-PRINTED = {"m4": 5e-6, "m30": 5e-6, "kp1": 5e-6, "Gpb": 5e-6, "Gtb": 5e-6, "Vm0": 5e-6, "Ipb": 5e-6, "Ilb": 5e-6, "u2ss": 5e-6, "isc1ss": 5e-6, "isc2ss": 5e-6}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", [n for n in PRINTED if n in ("m4", "m30", "kp1", "Gpb", "Gtb", "Vm0", "Ipb", "Ilb", "u2ss")])
+@pytest.mark.parametrize("name", ["m4", "m30", "kp1", "Gpb", "Gtb", "Vm0", "Ipb", "Ilb", "u2ss", "isc1ss", "isc2ss"])
 def test_identities_reproduce_the_printed_columns(whole, name):
-    table = rows()
-    if name not in table[0]:
-        pytest.fail(f"the shipped table lacks the printed column {name}")
-    printed = np.array([float(row[name]) for row in table])
-    assert np.abs(whole[name] / printed - 1).max() < PRINTED[name]
+    printed = np.array([float(row[name]) for row in rows()])
+    assert np.abs(whole[name] / printed - 1).max() < 5e-6
 
 
 def test_the_basal_state_is_a_steady_state(whole):
@@ -74,7 +68,15 @@ def test_the_basal_state_is_a_steady_state(whole):
 
 def test_a_day_of_fasting_keeps_glucose_to_a_millionth(whole):
     inputs = np.column_stack([np.zeros(30), whole["u2ss"], np.ones(30)])
-    found = solve(SYSTEM, subject.basal_state(whole), subject.parameter_matrix(whole), 0.0, 1440.0, tolerance=Tolerance(1e-10, 1e-10), inputs0=inputs)  # fmt: skip
+    found = solve(
+        SYSTEM,
+        subject.basal_state(whole),
+        subject.parameter_matrix(whole),
+        0.0,
+        1440.0,
+        tolerance=Tolerance(1e-10, 1e-10),
+        inputs0=inputs,
+    )
     glucose = found.y_end[:, SYSTEM.state("Gp")] / whole["Vg"]
     assert np.abs(glucose - whole["Gb"]).max() < 1e-6
 
@@ -118,7 +120,17 @@ def test_every_gram_eaten_is_absorbed_or_still_in_the_gut(adults):
     times = np.arange(0.0, 600.5, 0.5)
     records = Records.empty(10, 1)
     records.time[:, 0], records.target[:, 0] = 12.0, SYSTEM.input_target("carbs")
-    found = solve(SYSTEM, subject.basal_state(adults), subject.parameter_matrix(adults), 0.0, 600.0, records, times, Tolerance(1e-8, 1e-6), inputs)  # fmt: skip
+    found = solve(
+        SYSTEM,
+        subject.basal_state(adults),
+        subject.parameter_matrix(adults),
+        0.0,
+        600.0,
+        records,
+        times,
+        Tolerance(1e-8, 1e-6),
+        inputs,
+    )
     absorbed = np.trapezoid(found.samples[:, :, SYSTEM.state("gut")], times, axis=1) * adults["kabs"]
     held = found.samples[:, -1, :3].sum(axis=1)
     assert absorbed + held == pytest.approx(np.full(10, 60_000.0), rel=1e-4)
@@ -158,12 +170,12 @@ def test_readings_stand_on_five_minutes_in_days_from_randomisation(twins):
     assert (found["status"] == Status.COMPLETED).all()
 
 
-def test_sensor_of_today_is_about_eight_percent_off(twins):
-    """MARD against plasma glucose, interstitial lag included; Garg 2022 reports 8.2 to 9.1 % for a current sensor."""
+def test_the_sensor_is_as_far_off_as_current_ones(twins):
+    """MARD against plasma glucose, interstitial lag included: 8.2 % (G7, arm) to 9.9 % (G6), Garg 2022."""
     found = run(twins, "open-loop", days=7.0)
     shown, true = found["cgm"].values, found["glucose"].values
     seen = np.isfinite(shown)
-    assert np.mean(np.abs(shown - true)[seen] / true[seen]) == pytest.approx(0.085, abs=0.012)
+    assert 0.08 < np.mean(np.abs(shown - true)[seen] / true[seen]) < 0.102
 
 
 def test_all_arms_share_the_run_in_to_the_last_bit(twins):
@@ -204,11 +216,12 @@ def test_a_suspended_pump_gives_nothing_and_a_quantised_one_gives_whole_steps(tw
     assert given.min() == 0.0
 
 
-def device(**changes):
-    from twinarm.models.engine.compile import compiled
-    from twinarm.models.library.t1d_uva_padova.model import _DRIVERS
+KERNEL = compiled(SYSTEM, _DRIVERS)
+controllers = KERNEL.controllers
 
-    return _device(compiled(SYSTEM, _DRIVERS), Treatment(controller="hybrid-closed-loop", **changes))
+
+def device(**changes):
+    return _device(KERNEL, Treatment(controller="hybrid-closed-loop", **changes))
 
 
 @pytest.mark.parametrize(

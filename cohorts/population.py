@@ -1,0 +1,353 @@
+"""What a population is: ordered blocks read from one YAML file, each with its sources.
+
+A twin's variables are drawn in this order: demographics, covariates (copula), rows of a table of subjects, independent
+variables, joint variables, derived variables, and last what the population's model derives. Plausibility rules are
+applied by `screening`. A population that is `based_on` another takes over its blocks as far as it keeps their
+variables.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, model_validator
+from pydantic_core import PydanticCustomError
+
+from ..models.expressions import ExpressionError, evaluate, names
+from ..models.model import Provenance
+from .copula import Covariates
+from .joint import Joint
+from .laws import Described, Part, Variable
+from .tables import TableError, TableFile
+
+Place = tuple[str | int, ...]
+PopulationName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=60)]
+
+
+class Source(Part):
+    """A publication or data set, and the licence of the figures taken from it."""
+
+    citation: str
+    licence: str
+
+
+class Rule(Part):
+    """A twin is plausible when `rule` is true; `reason` is what the ledger says of one that is not."""
+
+    rule: str
+    reason: str
+
+
+class Demographics(Part):
+    """Age in whole years, sex and race/ethnicity.
+
+    `table` gives the joint shares of age band, sex and race; within a band every year of age is as likely. `ages`
+    narrows it to whole years from .. to. `age` and `sex` replace the table's laws (age is cut to whole years); race is
+    always the table's given age and sex.
+    """
+
+    table: TableFile | None = None
+    ages: tuple[int, int] | None = None
+    age: Variable | None = None
+    sex: Variable | None = None
+    source: str | None = None
+    provenance: Provenance | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.table is not None:
+            try:
+                self.table.need("age_from", "age_to", "sex", "race_ethnicity", "share")
+            except TableError as error:
+                raise PydanticCustomError("table", "{reason}", {"reason": str(error)}) from None
+            if self.source is None or self.provenance is None:
+                raise PydanticCustomError("source", "has a table without source or provenance; give both")
+            if not (self.table.columns["share"] >= 0).all() or self.table.columns["share"].sum() <= 0:
+                raise PydanticCustomError("share", "has shares below 0 or all 0 in its table; correct them")
+        if self.age is not None and (self.age.name != "age" or self.age.choice is not None or self.age.reads):
+            raise PydanticCustomError("age", "age must be named age, have numbers, and read no other variable")
+        if self.sex is not None and (self.sex.name != "sex" or self.sex.choice is None):
+            raise PydanticCustomError("sex", "sex must be named sex and be a choice of words")
+        if self.ages is not None and (self.age is not None or self.ages[0] > self.ages[1]):
+            raise PydanticCustomError("ages", "ages must be [from, to] with from <= to, and not stand beside age")
+        return self
+
+    @cached_property
+    def shares(self) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], tuple[str, ...], np.ndarray]:
+        """First and last year of each band, sexes, races, and shares (band, sex, race) that sum to 1."""
+        assert self.table is not None
+        t = self.table.columns
+        start, band = np.unique(t["age_from"], return_inverse=True)
+        sexes, sex = np.unique(t["sex"], return_inverse=True)
+        races, race = np.unique(t["race_ethnicity"], return_inverse=True)
+        shares = np.zeros((start.size, sexes.size, races.size))
+        shares[band, sex, race] = t["share"]
+        end = np.zeros(start.size)
+        end[band] = t["age_to"]
+        return start, end, tuple(sexes.tolist()), tuple(races.tolist()), shares / shares.sum()
+
+
+class Column(Described):
+    """A variable read from a column of a table of subjects."""
+
+    column: str | None = None
+
+
+class Subjects(Part):
+    """Twins that are subjects of a table: twin k is row k modulo the number of rows that `rows` leaves."""
+
+    table: TableFile
+    rows: str | None = None
+    variables: Annotated[tuple[Column, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _columns_are_there(self) -> Self:
+        try:
+            self.table.need(*(v.column or v.name for v in self.variables))
+            if not self.chosen.size:
+                raise TableError(f"rows {self.rows!r} leaves no subject of {self.table.name}; loosen it")
+        except (TableError, ExpressionError) as error:
+            raise PydanticCustomError("table", "{reason}", {"reason": str(error)}) from None
+        return self
+
+    @cached_property
+    def chosen(self) -> np.ndarray:
+        """Numbers of the table's rows that are subjects."""
+        if self.rows is None:
+            return np.arange(self.table.rows)
+        return np.flatnonzero(evaluate(self.rows, self.table.columns))
+
+
+class Derived(Described):
+    """A variable that follows from others by an expression."""
+
+    expression: str
+
+
+def _load_base(value: Any, info: ValidationInfo) -> Any:
+    if not isinstance(value, str):
+        return value
+    from .population_file import PopulationError, load_within
+
+    context = info.context or {}
+    try:
+        return load_within(value, context.get("folder", Path()), context.get("inside", ()))
+    except PopulationError as error:
+        raise PydanticCustomError("population", "{reason}", {"reason": str(error)}) from None
+
+
+class BasedOn(Part):
+    """Another population, and which of its variables are kept (age, sex and race always are)."""
+
+    population: Annotated[Population, BeforeValidator(_load_base), PlainSerializer(lambda p: p.digest, return_type=str)]
+    keep: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """The blocks of a population together with those of the population it is based on."""
+
+    demographics: Demographics | None
+    covariates: Covariates | None
+    kept_covariates: frozenset[str]
+    subjects: Subjects | None
+    independent: tuple[Variable, ...]
+    joint: tuple[Joint, ...]
+    derived: tuple[Derived, ...]
+    plausibility: tuple[Rule, ...]
+
+    def keeping(self, keep: set[str]) -> Blocks:
+        """The blocks without the variables that are not kept, and the rules that read only what is left."""
+        joint = tuple(j for j in self.joint if {v.name for v in j.variables} <= keep)
+        independent = tuple(v for v in self.independent if v.name in keep)
+        derived = tuple(v for v in self.derived if v.name in keep)
+        kept = replace(
+            self,
+            kept_covariates=self.kept_covariates & keep,
+            independent=independent,
+            joint=joint,
+            derived=derived,
+        )
+        left = set(kept.names)
+        return replace(kept, plausibility=tuple(r for r in self.plausibility if set(names(r.rule)) <= left))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every variable in the order of drawing, before the model derives its own."""
+        demographic = ("age", "sex", "race_ethnicity") if self.demographics else ()
+        covariates = self.covariates.variables if self.covariates else ()
+        return (
+            *demographic,
+            *(v.name for v in covariates if v.name in self.kept_covariates),
+            *(v.name for v in (self.subjects.variables if self.subjects else ())),
+            *(v.name for v in self.independent),
+            *(v.name for block in self.joint for v in block.variables),
+            *(v.name for v in self.derived),
+        )
+
+
+class Population(Part):
+    """A population of twins. `limits` says in plain words what it does not represent."""
+
+    format: Literal[1]
+    name: PopulationName
+    title: str
+    period: str
+    method: str
+    limits: str
+    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+    model: str | None = None
+    based_on: BasedOn | None = None
+    demographics: Demographics | None = None
+    covariates: Covariates | None = None
+    subjects: Subjects | None = None
+    independent: tuple[Variable, ...] = ()
+    joint: tuple[Joint, ...] = ()
+    derived: tuple[Derived, ...] = ()
+    plausibility: tuple[Rule, ...] = ()
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        problems = _problems(self)
+        if problems:
+            raise PydanticCustomError("parts", "{first}", {"first": problems[0][1], "problems": problems})
+        return self
+
+    @cached_property
+    def blocks(self) -> Blocks:
+        """Own blocks, with those of the population this one is based on in front."""
+        if self.based_on is None:
+            covariates = self.covariates.variables if self.covariates else ()
+            return Blocks(
+                self.demographics,
+                self.covariates,
+                frozenset(v.name for v in covariates),
+                self.subjects,
+                self.independent,
+                self.joint,
+                self.derived,
+                self.plausibility,
+            )
+        base = self.based_on.population.blocks.keeping(set(self.based_on.keep))
+        demographics = base.demographics
+        if self.demographics is not None:
+            stated = {name: value for name, value in self.demographics.fields().items() if value is not None}
+            demographics = demographics.changed(**stated) if demographics else self.demographics
+        return Blocks(
+            demographics,
+            base.covariates,
+            base.kept_covariates,
+            base.subjects,
+            base.independent + self.independent,
+            base.joint + self.joint,
+            base.derived + self.derived,
+            base.plausibility + self.plausibility,
+        )
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names of all that a twin carries, with what the population's model derives: those of a sample of no twins."""
+        from .sampling import sample_twins
+
+        return tuple(str(name) for name in sample_twins(self, [], seed=0).data_vars)
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of the population's meaning, its tables and the population it is based on."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _problems(population: Population) -> list[tuple[Place, str]]:
+    """What does not fit between the blocks: (place in the file, in words)."""
+    found: list[tuple[Place, str]] = []
+    if (base := population.based_on) is not None:
+        there = base.population.blocks.names
+        unknown = [(i, name) for i, name in enumerate(base.keep) if name not in there]
+        found += [
+            (("based_on", "keep", i), f"{name!r} is no variable of {base.population.name}; it has {', '.join(there)}")
+            for i, name in unknown
+        ]
+        for block in ("covariates", "subjects"):
+            if getattr(population, block) is not None:
+                found.append(((block,), "cannot stand beside based_on; drop one of them"))
+    blocks = population.blocks
+    if blocks.demographics is not None and blocks.demographics.table is None:
+        found.append((("demographics",), "has no table; give one, or base the population on one that has"))
+    if blocks.covariates is not None:
+        found += _people_problems(blocks.demographics, blocks.covariates)
+    if blocks.subjects is not None and blocks.demographics is not None:
+        found.append((("subjects",), "a table of subjects brings its own age and sex; drop demographics or based_on"))
+    all_names = blocks.names
+    for name in sorted({n for n in all_names if all_names.count(n) > 1}):
+        found.append(((), f"two variables are called {name!r}; rename or drop one"))
+    found += _reading_problems(population, blocks)
+    return found
+
+
+def _people_problems(demographics: Demographics | None, covariates: Covariates) -> list[tuple[Place, str]]:
+    """People that the covariates' tables do not know."""
+    if demographics is None:
+        return [(("covariates",), "needs demographics: the curves are given age, sex and race")]
+    if demographics.table is None:
+        return []
+    table = demographics.table.columns
+    known = {str(sex) for sex in table["sex"]} & set(covariates.quantiles.sexes)
+    drawn = {str(sex) for sex in table["sex"]}
+    if demographics.sex is not None and demographics.sex.choice is not None:
+        drawn |= {str(sex) for sex in demographics.sex.choice.values}
+    if drawn - known:
+        others = ", ".join(sorted(drawn - known))
+        return [(("demographics",), f"has sex {others}; the covariates' tables know {', '.join(sorted(known))}")]
+    pairs = set(zip(table["sex"].tolist(), table["race_ethnicity"].tolist(), strict=True))
+    missing = sorted(pairs - set(covariates.shifts))
+    if missing:
+        text = ", ".join(f"{sex} {race}" for sex, race in missing[:5])
+        return [(("covariates", "race_shift"), f"has no row for {text} ({len(missing)} of {len(pairs)}); add them")]
+    return []
+
+
+def _reading_problems(population: Population, blocks: Blocks) -> list[tuple[Place, str]]:
+    """Expressions that cannot be read, or that read a variable that is not drawn before."""
+    own: list[tuple[str, int, tuple[str, ...], tuple[str, ...]]] = []
+    own += [("independent", i, (v.name,), v.reads) for i, v in enumerate(population.independent)]
+    own += [
+        ("joint", i, tuple(v.name for v in j.variables), tuple(g.variable for g in j.given))
+        for i, j in enumerate(population.joint)
+    ]
+    own_names = {name for _, _, drawn, _ in own for name in drawn} | {v.name for v in population.derived}
+    known = [name for name in blocks.names if name not in own_names]
+    found: list[tuple[Place, str]] = []
+
+    def check(place: Place, reads: tuple[str, ...]) -> None:
+        there = ", ".join(known)
+        found.extend(
+            (place, f"reads {name!r}, which is not drawn before it; known there: {there}")
+            for name in reads
+            if name not in known
+        )
+
+    for block, i, drawn, reads in own:
+        check((block, i), reads)
+        known.extend(drawn)
+    for i, v in enumerate(population.derived):
+        try:
+            check(("derived", i, "expression"), names(v.expression))
+        except ExpressionError as error:
+            found.append((("derived", i, "expression"), str(error)))
+        known.append(v.name)
+    for i, rule in enumerate(population.plausibility):
+        try:
+            reads = names(rule.rule)
+        except ExpressionError as error:
+            found.append((("plausibility", i, "rule"), str(error)))
+            continue
+        if population.model is None:  # a model may derive further variables
+            check(("plausibility", i, "rule"), reads)
+    return found

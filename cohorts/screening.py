@@ -1,0 +1,106 @@
+"""From candidates to a cohort: the first N in id order that are plausible and eligible, and a ledger of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import xarray as xr
+
+from ..models.expressions import ExpressionError, evaluate
+from .population import Population
+from .sampling import sample_twins
+
+BLOCK = 1_000
+# Fewer than 1 candidate in 10,000 accepted ends the scan; judged from 20,000 candidates on.
+FEWEST = 1e-4
+JUDGED_FROM = 20_000
+
+
+class EligibilityRule(Protocol):
+    """Anything with a rule (what must be true of a twin) and a reason (what the ledger says where it is not)."""
+
+    @property
+    def rule(self) -> str: ...
+
+    @property
+    def reason(self) -> str: ...
+
+
+class ScreeningError(ValueError):
+    """A rule that cannot be applied, or that leaves too few twins."""
+
+
+@dataclass(frozen=True)
+class Screening:
+    """The cohort, how many candidates were looked at, and why each of the others is not in it.
+
+    `ledger` counts candidates by (stage, reason), stage "implausible" or "screen failure"; a candidate counts once,
+    under the first rule it fails. The counts and the cohort add up to `candidates`: the last accepted id + 1.
+    """
+
+    cohort: xr.Dataset
+    candidates: int
+    ledger: dict[tuple[str, str], int]
+
+
+def screen(
+    population: Population, twins_wanted: int, seed: int, eligibility: Sequence[EligibilityRule] = ()
+) -> Screening:
+    """The first `twins_wanted` candidates that pass every plausibility rule and then every eligibility rule.
+
+    Depends on its arguments alone: the first N of a larger cohort are the cohort of N.
+
+    Raises
+    ------
+    ScreeningError
+        A rule reads an unknown variable or is not true or false (correct it), or fewer than 1 candidate in 10,000
+        passes (the message names the rule that turns away most).
+    """
+    if twins_wanted < 1:
+        raise ScreeningError(f"{twins_wanted} twins are wanted; ask for at least 1")
+    rules = [("implausible", r.rule, r.reason) for r in population.blocks.plausibility]
+    rules += [("screen failure", r.rule, r.reason) for r in eligibility]
+    kept: list[xr.Dataset] = []
+    ledger = {(stage, reason): 0 for stage, _, reason in rules}
+    accepted = scanned = 0
+    while accepted < twins_wanted:
+        twins = sample_twins(population, np.arange(scanned, scanned + BLOCK), seed)
+        failed = _first_failed(population.name, rules, twins)
+        chosen = np.flatnonzero(failed < 0)[: twins_wanted - accepted]
+        accepted += chosen.size
+        end = int(chosen[-1]) + 1 if accepted == twins_wanted else BLOCK
+        for index, (stage, _, reason) in enumerate(rules):
+            ledger[stage, reason] += int(np.count_nonzero(failed[:end] == index))
+        kept.append(twins.isel(twin=chosen))
+        scanned += end
+        if accepted < twins_wanted and scanned >= JUDGED_FROM and accepted < FEWEST * scanned:
+            raise ScreeningError(_too_few(population.name, twins_wanted, accepted, scanned, ledger))
+    cohort = kept[0] if len(kept) == 1 else xr.concat(kept, dim="twin", combine_attrs="override")
+    return Screening(cohort, scanned, ledger)
+
+
+def _first_failed(name: str, rules: Sequence[tuple[str, str, str]], twins: xr.Dataset) -> np.ndarray:
+    """Number of the first rule that each twin fails, -1 where it fails none."""
+    failed = np.full(twins.sizes["twin"], -1)
+    variables = {str(key): values.to_numpy() for key, values in twins.data_vars.items()}
+    for index, (stage, rule, _) in enumerate(rules):
+        kind = "plausibility" if stage == "implausible" else "eligibility"
+        try:
+            passed = np.asarray(evaluate(rule, variables))
+        except ExpressionError as error:
+            raise ScreeningError(f"{kind} rule {rule!r} of population {name}: {error}") from None
+        if passed.dtype != bool:
+            raise ScreeningError(f"{kind} rule {rule!r} of population {name} is not true or false; write a comparison")
+        failed[(failed < 0) & ~passed] = index
+    return failed
+
+
+def _too_few(name: str, wanted: int, accepted: int, scanned: int, ledger: dict[tuple[str, str], int]) -> str:
+    (stage, reason), count = max(ledger.items(), key=lambda item: item[1])
+    return (
+        f"{accepted} of the first {scanned} candidates of {name} pass, {wanted} are wanted: fewer than 1 in 10,000; "
+        f"most ({count}) are turned away as {stage}: {reason!r}. Loosen that rule or choose another population"
+    )

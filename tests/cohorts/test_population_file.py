@@ -1,0 +1,161 @@
+"""Population files: what is wrong is said with file, line, field, value and cure; a file of one's own works."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from twinarm.cohorts import PopulationError, load_population, population_names, sample_twins
+
+GOOD = """format: 1
+name: my-adults
+title: Ten columns of figures
+period: "2020"
+method: drawn
+limits: a test
+sources:
+  - {citation: nobody, licence: CC0}
+based_on:
+  population: adult-us
+  keep: [height, weight]
+demographics:
+  ages: [40, 49]
+independent:
+  - name: dose
+    label: dose
+    unit: mg
+    lognormal: {median: "10 * weight / 70", cv: 0.3}
+    within: [1, 100]
+    source: test
+    provenance: chosen
+  - {name: arm_length, label: arm, unit: cm, normal: {mean: 60, sd: 2}, source: test, provenance: chosen}
+derived:
+  - {name: dose_per_kg, label: dose, unit: mg/kg, expression: dose / weight, source: test, provenance: derived}
+plausibility:
+  - {rule: dose_per_kg < 1, reason: dose too high}
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def put(text: str):
+        path = tmp_path / "mine.yaml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return put
+
+
+def test_a_population_of_ones_own(write):
+    population = load_population(write(GOOD))
+    people = ("age", "sex", "race_ethnicity", "height", "weight")
+    assert population.variables == (*people, "dose", "arm_length", "dose_per_kg")
+    twins = sample_twins(population, np.arange(4000), 1)
+    assert twins["age"].min() == 40 and twins["age"].max() == 49
+    ratio = np.log(twins["dose"].values / (10 * twins["weight"].values / 70))
+    assert ratio.std() == pytest.approx(np.sqrt(np.log(1.09)), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("format: 1", "format: 2", "mine.yaml:1:1: format: got 2; input should be 1"),
+        ("title: Ten columns of figures\n", "", "mine.yaml:1:1: title: is missing; add it"),
+        ("cv: 0.3", "cv: -0.3", "lognormal.cv: got -0.3; input should be greater than 0"),
+        ("cv: 0.3", "cv: 0.3, log_sd: 1", "give either cv or log_sd, not both"),
+        ("cv: 0.3", "cw: 0.3", "independent[0].lognormal.cw: is no field here; correct its name or drop it"),
+        ("normal: {mean: 60, sd: 2}", "uniform: {low: 3, high: 2}", "low must be below high"),
+        ("normal: {mean: 60, sd: 2}", "normal: {mean: 60, sd: -2}", "normal.sd is -2; it must be above 0"),
+        ("normal: {mean: 60, sd: 2}", "choice: {values: [1, 2], shares: [0.5, 0.4]}", "sum to 0.9"),
+        ("normal: {mean: 60, sd: 2}, ", "", "has 0 laws; give exactly one of normal, lognormal, uniform, choice"),
+        ("within: [1, 100]", "within: [0, 100]", "a log-normal variable is positive, start above 0"),
+        ("weight / 70", "wight / 70", "independent[0]: reads 'wight', which is not drawn before it"),
+        ("expression: dose / weight", "expression: dose / height +", "is no expression"),
+        ("expression: dose / weight", "expression: dose / waist", "derived[0].expression: reads 'waist'"),
+        ("rule: dose_per_kg < 1", "rule: dose_per_g < 1", "plausibility[0].rule: reads 'dose_per_g'"),
+        ("name: arm_length", "name: dose", "two variables are called 'dose'; rename or drop one"),
+        ("provenance: chosen}", "provenance: guessed}", "got 'guessed'; input should be 'read', 'derived', 'recalled'"),
+        ("keep: [height, weight]", "keep: [height, wait]", "mine.yaml:11:18: based_on.keep[1]: 'wait' is no variable"),
+        ("population: adult-us", "population: adult-uk", "no population is called 'adult-uk'"),
+        ("ages: [40, 49]", "ages: [49, 40]", "ages must be [from, to] with from <= to"),
+        ("ages: [40, 49]", "table: nowhere.csv", "demographics.table: got 'nowhere.csv'; there is no file nowhere.csv"),
+        ("unit: mg\n", "unit: 5\n", "independent[0].unit: got 5; input should be a valid string"),
+        ("title: Ten", "title: [Ten", "is not YAML"),
+        ("limits: a test", "limits: a test\nlimits: again", 'found duplicate key "limits"'),
+    ],
+)
+def test_faults_are_named_with_their_place(write, old, new, said):
+    assert old in GOOD
+    path = write(GOOD.replace(old, new))
+    with pytest.raises(PopulationError) as error:
+        load_population(path)
+    assert said in str(error.value)
+    assert str(error.value).startswith(str(path))
+
+
+def test_all_faults_come_at_once(write):
+    bad = GOOD.replace("format: 1", "format: 2").replace("cv: 0.3", "cv: x").replace("unit: cm", "unit: 7")
+    with pytest.raises(PopulationError) as error:
+        load_population(write(bad))
+    assert len(str(error.value).splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("age_from,age_to,sex,share\n18,20,male,1\n", "has no column race_ethnicity; its columns are age_from"),
+        ("age_from,age_to\n18\n", "people.csv:2 has 1 cells, the header 2"),
+        ("age_from,age_to\n18,\n", "people.csv:2 has an empty cell in column age_to"),
+        ("age_from,age_from\n18,1\n", "names column age_from twice"),
+        ("age_from\n", "has no rows"),
+        ("age_from,age_to,sex,race_ethnicity,share\n18,80,male,martian,1\n", "has no row for male martian"),
+        ("age_from,age_to,sex,race_ethnicity,share\n18,80,x,nh_white,1\n", "has sex x; the covariates' tables know"),
+        ("age_from,age_to,sex,race_ethnicity,share\n18,80,male,nh_white,-1\n", "has shares below 0"),
+    ],
+)
+def test_faults_of_a_table(write, tmp_path, table, said):
+    (tmp_path / "people.csv").write_text(table, encoding="utf-8")
+    text = GOOD.replace("ages: [40, 49]", "table: people.csv\n  source: test\n  provenance: chosen")
+    with pytest.raises(PopulationError) as error:
+        load_population(write(text))
+    assert said in str(error.value)
+
+
+def test_unknown_names_give_the_nearest():
+    with pytest.raises(
+        PopulationError, match=r"no population is called 'adult_us'; known: .*; did you mean 'adult-us'"
+    ):
+        load_population("adult_us")
+    with pytest.raises(PopulationError, match="there is no such file"):
+        load_population("nowhere/mine.yaml")
+
+
+def test_a_base_may_stand_beside_the_file_but_not_be_the_file(write, tmp_path):
+    write(GOOD)
+    second = GOOD.replace("population: adult-us", "population: mine.yaml").replace("keep: [height, weight]", "keep: []")
+    second = second.replace("10 * weight / 70", "10 * age / 50").replace("dose / weight", "dose / 70")
+    (tmp_path / "second.yaml").write_text(second, encoding="utf-8")
+    assert load_population(tmp_path / "second.yaml").based_on.population.name == "my-adults"
+    (tmp_path / "second.yaml").write_text(second.replace("mine.yaml", "second.yaml"), encoding="utf-8")
+    with pytest.raises(PopulationError, match="is based on itself"):
+        load_population(tmp_path / "second.yaml")
+
+
+def test_the_digest_is_that_of_the_meaning(write):
+    first = load_population(write(GOOD)).digest
+    assert load_population(write(GOOD + "# a remark\n")).digest == first
+    assert load_population(write(GOOD.replace("cv: 0.3", "cv: 0.31"))).digest != first
+
+
+def test_a_population_travels_to_a_worker_and_is_equal_there(write):
+    population = load_population(write(GOOD))
+    before = sample_twins(population, [3, 1], 1)
+    copy = pickle.loads(pickle.dumps(population))
+    assert copy == population == load_population(write(GOOD)) and hash(copy) == hash(population)
+    assert sample_twins(copy, [3, 1], 1).identical(before)
+
+
+def test_the_library_holds_what_trials_need():
+    assert {"adult-us", "nsclc-second-line", "t1d-adults", "t1d-public-30", "t1d-public-adults"} <= set(
+        population_names()
+    )
