@@ -82,18 +82,16 @@ def require_simulation(protocol: Protocol) -> None:
 
 
 def with_twins(protocol: Protocol, twins: int) -> Protocol:
-    """The same protocol with another number of twins in the bank.
+    """The same protocol with another number of twins in the bank; a trial larger than its bank shrinks to it.
 
     Raises
     ------
     ProtocolError
     """
     require_simulation(protocol)
-    if protocol.subjects is not None and twins < protocol.subjects:
-        expected = f"at least the {protocol.subjects} subjects of '{protocol.name}'"
-        raise ProtocolError([Problem((), shown(twins), expected, "ask for more, or lower 'subjects'", file="--twins")])
+    assert protocol.subjects is not None
     population = protocol.model_dump()["population"] | {"twins": twins}
-    return _changed(protocol, {"population": population}, "--twins")
+    return _changed(protocol, {"population": population, "subjects": min(protocol.subjects, twins)}, "--twins")
 
 
 def with_seed(protocol: Protocol, seed: int) -> Protocol:

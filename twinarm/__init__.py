@@ -13,36 +13,68 @@ if not os.path.isdir(os.path.join(os.path.dirname(__file__), "trials")):
     __path__.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 if TYPE_CHECKING:
-    from .models.engine import solve as solve
+    from .cohorts import (
+        Population as Population,
+        Screening as Screening,
+        load_population as load_population,
+        sample_twins as sample_twins,
+        screen as screen,
+    )
+    from .models.engine import Records as Records, Solution as Solution, System as System, solve as solve
     from .models.model import (
         Model as Model,
         Output as Output,
         Parameter as Parameter,
         Schedule as Schedule,
         Status as Status,
+        find_model as find_model,
     )
     from .models.units import quantity as quantity
-    from .trials.protocol import Protocol as Protocol
+    from .trials import Protocol as Protocol, ProtocolError as ProtocolError, load_protocol as load_protocol
+    from .trials.analysis.data import AnalysisData as AnalysisData
+    from .trials.analysis.fit import Fit as Fit, fit as fit
+    from .trials.observe import observe as observe
+    from .trials.simulate import simulate_block as simulate_block
+    from .trials.true_effect import true_effects as true_effects
+    from .workflows.cluster import Cluster as Cluster
+    from .workflows.run import run_trial as run_trial
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "AnalysisData": "trials.analysis.data",
+    "Cluster": "workflows.cluster",
+    "Fit": "trials.analysis.fit",
     "Model": "models.model",
     "Output": "models.model",
     "Parameter": "models.model",
-    "Protocol": "trials.protocol",
+    "Population": "cohorts",
+    "Protocol": "trials",
+    "ProtocolError": "trials",
+    "Records": "models.engine",
     "Schedule": "models.model",
+    "Screening": "cohorts",
+    "Solution": "models.engine",
     "Status": "models.model",
+    "System": "models.engine",
+    "find_model": "models.model",
+    "fit": "trials.analysis.fit",
+    "load_population": "cohorts",
+    "load_protocol": "trials",
+    "observe": "trials.observe",
     "quantity": "models.units",
+    "run_trial": "workflows.run",
+    "sample_twins": "cohorts",
+    "screen": "cohorts",
+    "simulate_block": "trials.simulate",
     "solve": "models.engine",
+    "true_effects": "trials.true_effect",
 }
 
 
 def __getattr__(name: str) -> object:
     if name not in _PUBLIC:
-        raise AttributeError(
-            f"module 'twinarm' has no attribute {name!r}; its names are {', '.join(_PUBLIC)}"
-        )
+        raise AttributeError(f"module 'twinarm' has no attribute {name!r}; its names are {', '.join(_PUBLIC)}")
     value: object = getattr(importlib.import_module(f".{_PUBLIC[name]}", __name__), name)
     globals()[name] = value  # the next look-up does not come here
     return value

@@ -14,6 +14,7 @@ import re
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,7 @@ from .emit import rhs_source
 from .system import System
 
 _KERNEL = Path(__file__).parent / "kernel"
+_LOADING = threading.RLock()
 _IMPORT = re.compile(r"^from \.[\w.]*?kernel\.(\w+) import", re.MULTILINE)
 
 
@@ -47,7 +49,8 @@ def compiled(system: System, drivers: Iterable[Path] = ()) -> ModuleType:
     A driver is an ordinary module of a model that imports from `engine.kernel`; in the compiled package these imports
     lead to the system's own right-hand side.
     """
-    return _load(rhs_source(system), tuple(drivers))
+    with _LOADING:  # threads of one process would otherwise meet a package that is half imported
+        return _load(rhs_source(system), tuple(drivers))
 
 
 @cache

@@ -38,9 +38,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones():
 
 def test_import_alone_loads_no_library():
     code = "import sys, twinarm; print([m for m in ('numpy', 'xarray', 'pydantic') if m in sys.modules])"
-    result = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
 
 

@@ -13,9 +13,7 @@ LICENCE = re.compile(r"licen[cs]e", re.IGNORECASE)
 
 
 def _data_files() -> list[Path]:
-    return sorted(
-        path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix in {".csv", ".json"}
-    )
+    return sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix in {".csv", ".json"})
 
 
 def says_its_source(path: Path) -> bool:

@@ -43,9 +43,7 @@ def _package_files() -> set[str]:
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("dist")
-    _run(
-        sys.executable, "-m", "build", "--outdir", folder, ROOT, cwd=folder
-    )  # the wheel is built from the sdist
+    _run(sys.executable, "-m", "build", "--outdir", folder, ROOT, cwd=folder)  # the wheel is built from the sdist
     return folder
 
 
@@ -82,9 +80,7 @@ def test_sdist_holds_the_four_folders_once(dist):
         "LICENSE",
         "pyproject.toml",
     }
-    assert not [
-        name for name in names if name.startswith(tuple(f"twinarm/{package}" for package in PACKAGES))
-    ]
+    assert not [name for name in names if name.startswith(tuple(f"twinarm/{package}" for package in PACKAGES))]
 
 
 def test_wheel_holds_the_four_folders_under_one_name(wheel):
@@ -100,7 +96,5 @@ def test_help_in_a_clean_environment(clean):
 
 def test_trial_in_a_clean_environment(clean):
     out = clean / "trial"
-    _run(
-        clean / "venv" / "bin" / "twinarm", "run", "t1d-closed-loop", "--twins", "6", "--out", out, cwd=clean
-    )
+    _run(clean / "venv" / "bin" / "twinarm", "run", "t1d-closed-loop", "--twins", "6", "--out", out, cwd=clean)
     assert (out / "report.html").is_file()

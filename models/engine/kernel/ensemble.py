@@ -8,7 +8,7 @@ from .tsit5 import COMPLETED, WORK_ROWS, advance
 
 
 @njit(error_model="numpy", nogil=True, cache=True)
-def ensemble(y, p, u, start, stop, time, target, value, samples, out, rtol, atol, max_steps, status, failed_at, steps):  # type: ignore[no-untyped-def]
+def ensemble(y, p, u, start, stop, time, target, value, samples, out, rtol, atol, max_steps, status, failed_at, steps):
     """Integrate every row of y from start to stop, in place; out (twin, sample, state) is filled on the way.
 
     Records at `stop` itself are applied by the next call, unless start == stop; a sample at a record's time reads the

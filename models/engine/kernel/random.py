@@ -19,7 +19,7 @@ _12 = np.uint64(12)
 
 
 @njit(error_model="numpy", cache=True)
-def _high(a, b):  # type: ignore[no-untyped-def]
+def _high(a, b):
     """Upper 64 bits of a 64 x 64 bit product."""
     a0, a1, b0, b1 = a & _LOW, a >> _32, b & _LOW, b >> _32
     low, mid1, mid2, high = a0 * b0, a1 * b0, a0 * b1, a1 * b1
@@ -28,7 +28,7 @@ def _high(a, b):  # type: ignore[no-untyped-def]
 
 
 @njit(error_model="numpy", cache=True)
-def uniform(key, unit, index):  # type: ignore[no-untyped-def]
+def uniform(key, unit, index):
     """Uniform in (0, 1) of (key, unit, index); `key` is two uint64 words (`models.randomness.key_words`)."""
     c0, c1 = np.uint64(unit) + np.uint64(1), np.uint64(index // 4)
     c2, c3 = np.uint64(0), np.uint64(0)
@@ -44,7 +44,7 @@ def uniform(key, unit, index):  # type: ignore[no-untyped-def]
 
 
 @njit(error_model="numpy", cache=True)
-def normal_quantile(u):  # type: ignore[no-untyped-def]
+def normal_quantile(u):
     """Standard normal quantile, relative error about 1e-16 (AS 241, PPND16)."""
     q = u - 0.5
     if abs(q) <= 0.425:
@@ -85,6 +85,6 @@ def normal_quantile(u):  # type: ignore[no-untyped-def]
 
 
 @njit(error_model="numpy", cache=True)
-def normal(key, unit, index):  # type: ignore[no-untyped-def]
+def normal(key, unit, index):
     """Standard normal of (key, unit, index)."""
     return normal_quantile(uniform(key, unit, index))

@@ -6,6 +6,6 @@ STATES = 1
 
 
 @njit(error_model="numpy")
-def rhs(t, y, p, u, dy):  # type: ignore[no-untyped-def]
+def rhs(t, y, p, u, dy):
     """Derivatives of the states `y` at `t` into `dy`, all flat float arrays."""
     dy[0] = -p[0] * y[0]

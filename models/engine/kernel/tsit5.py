@@ -37,7 +37,7 @@ TINY = 1e-14  # a step below this part of the time it starts from cannot be take
 
 
 @njit(error_model="numpy", cache=True)
-def stages(t, h, y, p, u, work):  # type: ignore[no-untyped-def]
+def stages(t, h, y, p, u, work):
     """Stages 2 to 7 of one step of length h from y; stage 1 must stand in work[0], the new state goes to work[7]."""
     k1, k2, k3, k4, k5, k6, k7 = work[0], work[1], work[2], work[3], work[4], work[5], work[6]
     new, z = work[7], work[8]
@@ -62,7 +62,7 @@ def stages(t, h, y, p, u, work):  # type: ignore[no-untyped-def]
 
 
 @njit(error_model="numpy", cache=True)
-def error_norm(h, y, work, rtol, atol):  # type: ignore[no-untyped-def]
+def error_norm(h, y, work, rtol, atol):
     """Root mean square of the estimated error over the tolerated one; at most 1 is accepted."""
     k1, k2, k3, k4, k5, k6, k7, new = (
         work[0], work[1], work[2], work[3], work[4], work[5], work[6], work[7],
@@ -77,7 +77,7 @@ def error_norm(h, y, work, rtol, atol):  # type: ignore[no-untyped-def]
 
 
 @njit(error_model="numpy", cache=True)
-def first_step(t, stop, y, work, rtol, atol):  # type: ignore[no-untyped-def]
+def first_step(t, stop, y, work, rtol, atol):
     """A cautious first step from the sizes of the state and of its derivative (work[0])."""
     d0, d1 = 0.0, 0.0
     for i in range(STATES):
@@ -89,7 +89,7 @@ def first_step(t, stop, y, work, rtol, atol):  # type: ignore[no-untyped-def]
 
 
 @njit(error_model="numpy", cache=True)
-def interpolate(theta, h, y, work, i):  # type: ignore[no-untyped-def]
+def interpolate(theta, h, y, work, i):
     """State i at the part theta of the step just taken from y (order 4, the method's own interpolant)."""
     q = theta * theta
     b1 = theta * (1.0 + theta * (-2.763706197274826 + theta * (2.9132554618219126 - 1.0530884977290216 * theta)))
@@ -106,7 +106,7 @@ def interpolate(theta, h, y, work, i):  # type: ignore[no-untyped-def]
 
 
 @njit(error_model="numpy", cache=True)
-def advance(t, stop, y, p, u, work, memory, samples, out, row, next_sample, rtol, atol, max_steps):  # type: ignore[no-untyped-def]
+def advance(t, stop, y, p, u, work, memory, samples, out, row, next_sample, rtol, atol, max_steps):
     """Carry y from t to stop with the inputs held; returns (time reached, next sample, status).
 
     `memory` holds the step size to try (0: choose one), the last error and the steps taken so far, and survives from

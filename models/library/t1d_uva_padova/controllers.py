@@ -19,13 +19,13 @@ IOB_MINUTES = 55.0  # each of the two compartments of insulin on board
 
 
 @njit(error_model="numpy", cache=True)
-def quantised(value, step, highest):  # type: ignore[no-untyped-def]
+def quantised(value, step, highest):
     """Down to the pump's step (a pump never gives more than asked), within its limits."""
     return min(max(math.floor(value / step + 1e-9) * step, 0.0), highest)
 
 
 @njit(error_model="numpy", cache=True)
-def slope(readings, count):  # type: ignore[no-untyped-def]
+def slope(readings, count):
     """Least-squares slope (mg/dL/min) of the last `count` readings, five minutes apart, oldest first."""
     if count < 3:
         return 0.0
@@ -39,7 +39,7 @@ def slope(readings, count):  # type: ignore[no-untyped-def]
 
 
 @njit(error_model="numpy", cache=True)
-def basal_factor(controller, glucose, predicted, d):  # type: ignore[no-untyped-def]
+def basal_factor(controller, glucose, predicted, d):
     """Factor on the profile basal rate from the reading and the glucose predicted for the horizon."""
     if controller == LOW_GLUCOSE_SUSPEND:
         return 0.0 if predicted < d.suspend_below else 1.0
@@ -54,6 +54,6 @@ def basal_factor(controller, glucose, predicted, d):  # type: ignore[no-untyped-
 
 
 @njit(error_model="numpy", cache=True)
-def correction(glucose, iob, cf, d):  # type: ignore[no-untyped-def]
+def correction(glucose, iob, cf, d):
     """Automatic correction bolus (U) of the hybrid closed loop, from the current reading and insulin on board."""
     return max(d.correction_share * ((glucose - d.correction_target) / (d.cf_factor * cf) - iob), 0.0)

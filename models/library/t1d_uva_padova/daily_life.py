@@ -113,13 +113,13 @@ class Device(NamedTuple):
 
 
 @njit(error_model="numpy", cache=True)
-def bounded_normal(key, twin, index):  # type: ignore[no-untyped-def]
+def bounded_normal(key, twin, index):
     """A standard normal held within two: no day without meals at night, none with a tenth of the insulin's effect."""
     return min(max(normal(key, twin, index), -2.0), 2.0)
 
 
 @njit(error_model="numpy", cache=True)
-def plan_meal(now, keys, twin, meal_minutes, b):  # type: ignore[no-untyped-def]
+def plan_meal(now, keys, twin, meal_minutes, b):
     """Set the minute of the meal whose number stands in `now`."""
     meal = int(now[MEAL])
     jitter = b.meal_jitter * bounded_normal(keys[K_MEAL_TIME], twin, meal)
@@ -127,7 +127,7 @@ def plan_meal(now, keys, twin, meal_minutes, b):  # type: ignore[no-untyped-def]
 
 
 @njit(error_model="numpy", cache=True)
-def begin(keys, twin, meal_minutes, b):  # type: ignore[no-untyped-def]
+def begin(keys, twin, meal_minutes, b):
     """`now` and the sensor's error nodes at midnight of the first day."""
     now = np.zeros(14)
     now[LAST_RESCUE] = now[LAST_BOLUS] = now[LAST_CORRECTION] = -1e9
@@ -139,7 +139,7 @@ def begin(keys, twin, meal_minutes, b):  # type: ignore[no-untyped-def]
 
 
 @njit(error_model="numpy", cache=True)
-def turn_blocks(now, keys, twin, tick, in_use, b):  # type: ignore[no-untyped-def]
+def turn_blocks(now, keys, twin, tick, in_use, b):
     """Each three hours another effect of insulin and use of the automation, each two perhaps a silent sensor."""
     if tick % TICKS_A_BLOCK == 0:
         block = tick // TICKS_A_BLOCK
@@ -151,7 +151,7 @@ def turn_blocks(now, keys, twin, tick, in_use, b):  # type: ignore[no-untyped-de
 
 
 @njit(error_model="numpy", cache=True)
-def rescue(now, t, reading, plasma, b):  # type: ignore[no-untyped-def]
+def rescue(now, t, reading, plasma, b):
     """Grams of sugar taken when the sensor shows a low, or when it is felt."""
     low = (now[KNOWN] > 0.0 and reading < b.rescue_below) or plasma < b.symptoms_below
     if low and t - now[LAST_RESCUE] >= b.rescue_wait:
@@ -161,7 +161,7 @@ def rescue(now, t, reading, plasma, b):  # type: ignore[no-untyped-def]
 
 
 @njit(error_model="numpy", cache=True)
-def meal(now, keys, twin, t, reading, on_board, cr, cf, meal_grams, meal_minutes, b, device):  # type: ignore[no-untyped-def]
+def meal(now, keys, twin, t, reading, on_board, cr, cf, meal_grams, meal_minutes, b, device):
     """A meal that begins in this tick: (grams, bolus the person gives for it, minute); plans the next one."""
     number = int(now[MEAL])
     at = max(now[MEAL_AT], t)
@@ -183,7 +183,7 @@ def meal(now, keys, twin, t, reading, on_board, cr, cf, meal_grams, meal_minutes
 
 
 @njit(error_model="numpy", cache=True)
-def correction_by_hand(now, t, minute, reading, on_board, cf, b, device):  # type: ignore[no-untyped-def]
+def correction_by_hand(now, t, minute, reading, on_board, cf, b, device):
     """Bolus (U) for a high reading by a person who is awake, not on top of a recent bolus."""
     awake = WAKE <= minute < SLEEP
     free = t - max(now[LAST_BOLUS], now[LAST_CORRECTION]) >= b.correct_high_wait
@@ -194,7 +194,7 @@ def correction_by_hand(now, t, minute, reading, on_board, cf, b, device):  # typ
 
 
 @njit(error_model="numpy", cache=True)
-def automation(now, t, controller, readings, on_board, cf, device):  # type: ignore[no-untyped-def]
+def automation(now, t, controller, readings, on_board, cf, device):
     """(factor on the basal profile, automatic correction in U); (1, 0) without a sensor or out of use."""
     usable = controller != OPEN_LOOP and now[IN_USE] > 0.0 and now[KNOWN] > 0.0
     if not usable:
@@ -212,7 +212,7 @@ def automation(now, t, controller, readings, on_board, cf, device):  # type: ign
 
 
 @njit(error_model="numpy", cache=True)
-def deliver(now, basal, profile, bolus):  # type: ignore[no-untyped-def]
+def deliver(now, basal, profile, bolus):
     """Units given in this tick. Insulin on board counts what exceeds the profile; a suspended pump takes from it."""
     over = bolus + (basal - profile) * TICK / 60.0
     decay = math.exp(-TICK / IOB_MINUTES)
@@ -223,7 +223,7 @@ def deliver(now, basal, profile, bolus):  # type: ignore[no-untyped-def]
 
 
 @njit(error_model="numpy", cache=True)
-def metabolise(now, y, p, u, t, end, grams, meal_at, work, memory, nothing, solver):  # type: ignore[no-untyped-def]
+def metabolise(now, y, p, u, t, end, grams, meal_at, work, memory, nothing, solver):
     """Carry the body to the end of the tick, landing on the start and the end of eating; (minute, status)."""
     status = COMPLETED
     while t < end:
@@ -250,7 +250,7 @@ def metabolise(now, y, p, u, t, end, grams, meal_at, work, memory, nothing, solv
 
 
 @njit(error_model="numpy", cache=True)
-def sense(now, nodes, keys, twin, end, interstitial, readings, b):  # type: ignore[no-untyped-def]
+def sense(now, nodes, keys, twin, end, interstitial, readings, b):
     """The sensor's reading at the end of a tick (mg/dL, NaN while silent), and the memory of readings."""
     if end >= (now[NODE] + 1.0) * NODE_MINUTES:
         now[NODE] += 1.0
@@ -291,7 +291,7 @@ def live(
     cgm,
     glucose,
     insulin,
-):  # type: ignore[no-untyped-def]
+):
     """Follow one twin for `ticks` five-minute ticks from midnight; outputs hold the value at the end of each tick.
 
     `therapy` is basal need (U/h), carbohydrate ratio (g/U), correction factor (mg/dL/U) and body weight (kg); `solver`
@@ -359,7 +359,7 @@ def live_all(
     insulin,
     status,
     failed_at,
-):  # type: ignore[no-untyped-def]
+):
     """`live` for every row; a failed row's outputs are NaN from its first tick on."""
     for k in range(y.shape[0]):
         status[k], minute = live(

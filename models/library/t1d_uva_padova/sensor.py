@@ -18,25 +18,25 @@ LOWEST, HIGHEST = 39.0, 600.0  # mg/dL, what the sensor can show (read: Dexcom r
 
 
 @njit(error_model="numpy", cache=True)
-def next_node(e, key, twin, node):  # type: ignore[no-untyped-def]
+def next_node(e, key, twin, node):
     """The autoregressive state of error node number `node` from the one before it."""
     return MEMORY * (e + normal(key, twin, node))
 
 
 @njit(error_model="numpy", cache=True)
-def deviation(e):  # type: ignore[no-untyped-def]
+def deviation(e):
     """Sensor error in mg/dL of an autoregressive state."""
     return XI + LAMBDA * math.sinh((e - GAMMA) / DELTA)
 
 
 @njit(error_model="numpy", cache=True)
-def between(a, b, c, d, x):  # type: ignore[no-untyped-def]
+def between(a, b, c, d, x):
     """Catmull-Rom cubic through four nodes, at the part x of the way from b to c."""
     slope_b, slope_c = 0.5 * (c - a), 0.5 * (d - b)
     return b + x * (slope_b + x * (3.0 * (c - b) - 2.0 * slope_b - slope_c + x * (2.0 * (b - c) + slope_b + slope_c)))
 
 
 @njit(error_model="numpy", cache=True)
-def shown(glucose):  # type: ignore[no-untyped-def]
+def shown(glucose):
     """What the display says: whole mg/dL within the sensor's range."""
     return min(max(math.floor(glucose + 0.5), LOWEST), HIGHEST)

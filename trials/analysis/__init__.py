@@ -1,0 +1,1 @@
+"""What the answers mean: the Bayesian analyses of the catalogue, their gates and decisions."""

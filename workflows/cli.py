@@ -1,0 +1,245 @@
+"""The `twinarm` command. What a command needs is imported inside it: `twinarm --help` stays quick."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from . import console
+
+app = typer.Typer(
+    help="In silico clinical trials: virtual patients, every arm, one reproducible path from protocol to evidence.",
+    epilog="Exit codes: 0 ok; 2 mend the input; 3 a gate failed; 4 too many failed twins; 5 a difference was found; "
+    "70 a fault of the program; 75 try again; 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+cohort_app = typer.Typer(help="Twins of a population.", no_args_is_help=True)
+app.add_typer(cohort_app, name="cohort")
+
+ProtocolName = Annotated[str, typer.Argument(metavar="PROTOCOL", help="A protocol file, or a name of the library.")]
+RunName = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Folder of the run; by default runs/<protocol name>.")]
+Twins = Annotated[int | None, typer.Option("--twins", min=1, help="Twins in the bank, instead of the protocol's.")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed, instead of the protocol's.")]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, max=1024, help="Workers; by default one a core.")]
+Scheduler = Annotated[
+    str | None, typer.Option("--scheduler", metavar="ADDR", help="A Dask scheduler: tcp://host:port.")
+]
+Block = Annotated[int | None, typer.Option("--block", min=1, max=10_000, help="Twins a block, instead of the pilot's.")]
+Threads = Annotated[bool, typer.Option("--threads", help="Threads of one process instead of worker processes.")]
+Json = Annotated[bool, typer.Option("--json", help="JSON lines instead of text.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+
+
+def main() -> int:
+    """Entry of the `twinarm` command; returns the exit code."""
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # a protocol may name the user's own modules, beside it
+    try:
+        code = app(standalone_mode=False)
+    except typer.Abort:
+        return console.INTERRUPTED
+    except Exception as error:
+        show = getattr(error, "show", None)  # a usage error of the parser, which typer does not export
+        if show is None:
+            raise
+        show()
+        return int(getattr(error, "exit_code", console.USER_ERROR))
+    return code if isinstance(code, int) else 0
+
+
+def _protocol(name: str, twins: int | None, seed: int | None) -> Any:
+    from ..trials.protocol_file import load_protocol, with_seed, with_twins
+
+    protocol = load_protocol(name)
+    protocol = protocol if twins is None else with_twins(protocol, twins)
+    return protocol if seed is None else with_seed(protocol, seed)
+
+
+@app.command()
+def run(
+    protocol: ProtocolName,
+    out: Out = None,
+    twins: Twins = None,
+    seed: Seed = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    block: Block = None,
+    threads: Threads = False,
+    update: Annotated[bool, typer.Option("--update", help="Take over a folder of another protocol.")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Run a trial, or go on with one that was cut off."""
+    from . import commands
+
+    settings = commands.RunSettings(workers, scheduler, block, threads, update)
+    scratch = (out or Path("runs") / protocol) / "tmp"
+    with console.guarded(debug, scratch):
+        chosen = _protocol(protocol, twins, seed)
+        code = commands.run_command(chosen, out or Path("runs") / chosen.name, settings, as_json)
+    raise typer.Exit(code)
+
+
+@app.command()
+def validate(protocol: ProtocolName, as_json: Json = False, debug: Debug = False) -> None:
+    """Check a protocol file; every problem on a line of its own."""
+    with console.guarded(debug):
+        chosen = _protocol(protocol, None, None)
+        if as_json:
+            console.emit({"name": chosen.name, "digest": chosen.digest, "valid": True})
+        else:
+            console.say(f"{chosen.name}: valid, digest {chosen.digest[:16]}")
+
+
+@app.command()
+def schema(debug: Debug = False) -> None:
+    """The JSON Schema of protocol files, for editors."""
+    with console.guarded(debug):
+        import json
+
+        from ..trials.schema import protocol_schema
+
+        console.say(json.dumps(protocol_schema(), indent=2, sort_keys=True))
+
+
+@app.command()
+def init(
+    name: Annotated[str, typer.Argument(help="Name of the new protocol.")],
+    based_on: Annotated[
+        str, typer.Option("--based-on", help="Protocol of the library to start from.")
+    ] = "t1d-closed-loop",
+    debug: Debug = False,
+) -> None:
+    """Write a protocol file NAME.yaml to start from."""
+    with console.guarded(debug):
+        from ..trials.template import starter
+        from .run_folder import RunError, write_atomic
+
+        path = Path(f"{name}.yaml")
+        text = starter(name, based_on)
+        if path.exists():
+            raise RunError(f"{path} is already there; give another name")
+        write_atomic(path, text.encode())
+        console.say(f"wrote {path}")
+
+
+@app.command()
+def plan(
+    protocol: ProtocolName,
+    out: Out = None,
+    twins: Twins = None,
+    seed: Seed = None,
+    workers: Workers = None,
+    block: Block = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Try a few twins and say what the run would cost. Writes nothing."""
+    from . import commands
+
+    with console.guarded(debug):
+        chosen = _protocol(protocol, twins, seed)
+        commands.plan_command(chosen, out or Path("runs") / chosen.name, workers, block, as_json)
+
+
+@app.command()
+def status(run: RunName, as_json: Json = False, debug: Debug = False) -> None:
+    """How far a run is; from any shell, at any time."""
+    from . import commands
+
+    with console.guarded(debug):
+        commands.status_command(run, as_json)
+
+
+@app.command()
+def analyse(
+    data: Annotated[Path, typer.Option("--data", help="Table of subjects (csv).")],
+    protocol: Annotated[str, typer.Option("--protocol", help="A protocol with a `data` block.")],
+    out: Out = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Analyse the data of a real trial with the same analyses and report."""
+    from . import commands
+
+    with console.guarded(debug):
+        chosen = _protocol(protocol, None, None)
+        code = commands.analyse_command(chosen, data, out or Path("runs") / chosen.name, as_json)
+    raise typer.Exit(code)
+
+
+@app.command()
+def report(run: RunName, as_json: Json = False, debug: Debug = False) -> None:
+    """Write the report of a run again."""
+    from . import commands
+
+    with console.guarded(debug):
+        commands.report_command(run, as_json)
+
+
+@app.command()
+def verify(
+    run: RunName,
+    twins: Annotated[int, typer.Option("--twins", min=0, max=1000, help="Twins to simulate again.")] = 3,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Recompute the digests of a run and simulate some twins again, bit for bit."""
+    from . import commands
+
+    with console.guarded(debug):
+        code = commands.verify_command(run, twins, as_json)
+    raise typer.Exit(code)
+
+
+@app.command()
+def populations(as_json: Json = False, debug: Debug = False) -> None:
+    """The populations of the library."""
+    from . import commands
+
+    with console.guarded(debug):
+        commands.populations_command(as_json)
+
+
+@app.command()
+def models(as_json: Json = False, debug: Debug = False) -> None:
+    """The models of the library."""
+    from . import commands
+
+    with console.guarded(debug):
+        commands.models_command(as_json)
+
+
+@app.command()
+def doctor(as_json: Json = False, debug: Debug = False) -> None:
+    """Versions, cores and folders: what to send along with a question."""
+    from . import commands
+
+    with console.guarded(debug):
+        commands.doctor_command(as_json)
+
+
+@cohort_app.command("sample")
+def cohort_sample(
+    population: Annotated[str, typer.Argument(metavar="POPULATION", help="A name of the library or a file.")],
+    twins: Annotated[int, typer.Option("--twins", min=1, max=10_000_000, help="How many.")],
+    out: Annotated[Path, typer.Option("--out", help="A file .csv or a folder .zarr.")],
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed.")] = 1,
+    debug: Debug = False,
+) -> None:
+    """Draw twins of a population, implausible candidates left out."""
+    from . import commands
+
+    with console.guarded(debug):
+        commands.sample_command(population, twins, seed, out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

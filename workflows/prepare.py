@@ -1,0 +1,274 @@
+"""What happens before the first block: screen, pilot, choose the block, write cohort, protocol, stores and manifest.
+
+The manifest comes last: a folder without one holds no run. Everything here can be cut off and done again.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ..cohorts import load_population, screen
+from ..trials.measures import Layout, outcome_coords, outcome_layout
+from ..trials.protocol import Protocol
+from ..trials.protocol_writer import write_protocol
+from ..trials.simulate import simulate_block
+from . import store
+from .cluster import Connection
+from .records import simulation_source
+from .run_folder import Manifest, RunError, RunFolder, read_manifest, write_atomic, write_manifest
+from .versions import versions
+
+MOST_TWINS_PER_BLOCK = 10_000
+MOST_BLOCKS = 100_000
+SECONDS_PER_BLOCK = 1.5
+LEAST_SECONDS_PER_BLOCK = 0.2
+PILOT_SECONDS = 0.3
+PILOT_TWINS = 64
+OURS = {"protocol.yaml", "cohort.zarr", "outcomes.zarr", "kept.zarr", "records", "tmp"}
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """What a few twins told: seconds a twin costs over all arms, and the shape of kept trajectories."""
+
+    seconds_per_twin: float
+    twins: int
+    kept: xr.Dataset | None
+
+
+def screened(protocol: Protocol) -> tuple[xr.Dataset, int, tuple[dict[str, str | int], ...]]:
+    """Cohort of a protocol, candidates looked at, and counts of who did not pass."""
+    assert protocol.population is not None
+    found = screen(
+        load_population(protocol.population.name),
+        protocol.population.twins,
+        protocol.seed,
+        protocol.population.eligibility,
+    )
+    return found.cohort, found.candidates, screening_counts(found.ledger)
+
+
+def screening_counts(ledger: Mapping[tuple[str, str], int]) -> tuple[dict[str, str | int], ...]:
+    """Counts by stage and reason as rows."""
+    return tuple({"stage": stage, "reason": reason, "count": int(n)} for (stage, reason), n in ledger.items())
+
+
+def piloted(client: Any, protocol: Protocol, cohort: xr.Dataset) -> Pilot:
+    """The pilot on a worker; where that ends the worker's process, with single twins."""
+    from distributed import KilledWorker
+
+    for rows in (slice(0, PILOT_TWINS), slice(0, 1), slice(1, 2), slice(2, 3), slice(3, 4)):
+        try:
+            found: Pilot = client.submit(pilot, protocol, cohort.isel(twin=rows), pure=False).result()
+            return found
+        except KilledWorker:
+            continue
+    raise RunError("the model ends its process for every one of the first twins; mend the model", 70)
+
+
+def pilot(protocol: Protocol, cohort: xr.Dataset) -> Pilot:
+    """Simulate a few twins in every arm: compiles, and measures.
+
+    Raises
+    ------
+    Exception
+        That of the first twin, where none of the first four can be simulated: a run would quarantine everyone.
+    """
+    available = min(PILOT_TWINS, cohort.sizes["twin"])
+    errors: list[Exception] = []
+    for start in range(available):
+        try:
+            kept = _simulate(protocol, cohort, slice(start, start + 1))
+        except Exception as error:
+            errors.append(error)
+            if len(errors) >= 4:
+                break
+            continue
+        return _timed(protocol, cohort, start, kept)
+    raise errors[0]
+
+
+def _timed(protocol: Protocol, cohort: xr.Dataset, start: int, kept: xr.Dataset | None) -> Pilot:
+    """Time growing groups of twins until a group says enough; a group that raises is left to the run."""
+    available = cohort.sizes["twin"] - start
+    seconds, twins = 0.0, 0
+    count = 1
+    while seconds < PILOT_SECONDS and count <= min(PILOT_TWINS, available) and twins != count:
+        begun = time.perf_counter()
+        try:
+            _simulate(protocol, cohort, slice(start, start + count))
+        except Exception:
+            break
+        seconds, twins = time.perf_counter() - begun, count
+        count = min(4 * count, available, PILOT_TWINS)
+    return Pilot(seconds / twins if twins else PILOT_SECONDS, twins, kept)
+
+
+def _simulate(protocol: Protocol, cohort: xr.Dataset, rows: slice) -> xr.Dataset | None:
+    twins = cohort.isel(twin=rows)
+    kept = None
+    for arm in protocol.arms:
+        _, trajectories = simulate_block(protocol, arm.name, twins, twins["twin"].values if protocol.keep else ())
+        kept = trajectories if kept is None else kept
+    return kept
+
+
+def choose_block(seconds_per_twin: float, twins: int, workers: int) -> int:
+    """Twins a block: about a second and a half of work over all arms, less where workers would stand idle.
+
+    >>> choose_block(0.01, 100_000, 2), choose_block(0.01, 200, 8), choose_block(1e-6, 10**9, 2)
+    (152, 24, 10000)
+    """
+    wanted = SECONDS_PER_BLOCK / max(seconds_per_twin, 1e-9)
+    share = twins / (4 * workers)
+    least = LEAST_SECONDS_PER_BLOCK / max(seconds_per_twin, 1e-9)
+    size = max(min(wanted, max(share, least)), twins / MOST_BLOCKS, 1)
+    rounded = 8 * -(-int(size) // 8) if size > 8 else int(size)  # twins run in lanes of 8
+    return min(rounded, MOST_TWINS_PER_BLOCK)
+
+
+def prepare(
+    folder: RunFolder, protocol: Protocol, connection: Connection, block: int | None = None, update: bool = False
+) -> Manifest:
+    """Make the folder ready for the blocks of this protocol; what stands there and still holds is kept.
+
+    Raises
+    ------
+    RunError
+        The folder holds a run of another protocol and `update` is not set, or something that is no run.
+    """
+    refuse_foreign(folder)
+    old = read_manifest(folder) if folder.manifest.exists() else None
+    source = simulation_source(protocol)
+    if old is not None:
+        if old.protocol != protocol.digest and not update:
+            raise RunError(
+                f"{folder.root} holds a run of another protocol ({differences(old, protocol)}); "
+                "give another --out, or --update to keep the blocks that are the same in both"
+            )
+        if block is not None and block != old.block:
+            raise RunError(f"{folder.root} has blocks of {old.block} twins, and they never change; leave --block out")
+        if old.protocol == protocol.digest and old.source == source and _is_whole(folder, protocol, old):
+            return old
+    cohort, candidates, screening = screened(protocol)
+    tried = None
+    if (block is None and old is None) or protocol.keep is not None:
+        tried = piloted(connection.client(), protocol, cohort)
+    if old is not None:
+        size = old.block
+    else:
+        size = block or choose_block(
+            tried.seconds_per_twin if tried else 1.0, cohort.sizes["twin"], connection.cluster.size
+        )
+    seconds = tried.seconds_per_twin if tried else (old.pilot_seconds_per_twin if old else None)
+    manifest = Manifest(
+        name=protocol.name,
+        protocol=protocol.digest,
+        trial=protocol.model_dump(mode="json"),
+        seed=protocol.seed,
+        arms=_arm_order(protocol, old),
+        rows=cohort.sizes["twin"],
+        block=size,
+        candidates=candidates,
+        screening=screening,
+        cohort=store.digest(cohort),
+        source=source,
+        pilot_seconds_per_twin=seconds,
+        versions=versions(),
+    )
+    folder.root.mkdir(parents=True, exist_ok=True)
+    if not _has_cohort(folder, manifest):
+        store.save(folder.cohort, cohort, size)
+    write_atomic(folder.protocol, write_protocol(protocol).encode())
+    _make_store(folder.outcomes, outcome_layout(protocol), _labels(protocol, manifest, cohort["twin"].values), size)
+    if protocol.keep is not None and tried is not None and tried.kept is not None:
+        ids = cohort["twin"].values[: protocol.keep.twins]
+        layout, labels = _kept_layout(tried.kept, ids, manifest)
+        _make_store(folder.kept, layout, labels, size)
+    elif folder.kept.exists():
+        shutil.rmtree(folder.kept)
+    write_manifest(folder, manifest)
+    return manifest
+
+
+def _make_store(path: Path, layout: Mapping[str, Layout], labels: Mapping[str, np.ndarray], rows: int) -> None:
+    """Create a store, or fit the one that is there."""
+    if store.matches(path, layout, labels):
+        store.resize(path, layout, labels)
+    else:
+        store.create(path, layout, labels, rows)
+
+
+def _labels(protocol: Protocol, manifest: Manifest, ids: np.ndarray) -> dict[str, np.ndarray]:
+    return {**outcome_coords(protocol), "twin": ids, "arm": np.array(manifest.arms)}
+
+
+def _kept_layout(
+    kept: xr.Dataset, ids: np.ndarray, manifest: Manifest
+) -> tuple[dict[str, Layout], dict[str, np.ndarray]]:
+    """Arrays (twin, arm[, time]) for trajectories of the shape that the pilot gave."""
+    layout = {
+        str(name): Layout(
+            ("twin", "arm", *[str(d) for d in values.dims if d != "twin"]), str(values.dtype), dict(values.attrs)
+        )
+        for name, values in kept.data_vars.items()
+    }
+    others = {str(name): values.values for name, values in kept.coords.items() if name != "twin"}
+    return layout, {**others, "twin": ids, "arm": np.array(manifest.arms)}
+
+
+def _arm_order(protocol: Protocol, old: Manifest | None) -> tuple[str, ...]:
+    """Arms in the order of the store: those that were there first, then the new ones."""
+    before = old.arms if old else ()
+    return (*before, *(arm.name for arm in protocol.arms if arm.name not in before))
+
+
+def _has_cohort(folder: RunFolder, manifest: Manifest) -> bool:
+    try:
+        return folder.cohort.exists() and store.digest(store.load(folder.cohort)) == manifest.cohort
+    except store.DamagedStore:
+        return False
+
+
+def _is_whole(folder: RunFolder, protocol: Protocol, manifest: Manifest) -> bool:
+    """Whether everything but blocks stands in the folder as the manifest says."""
+    if not _has_cohort(folder, manifest) or not folder.protocol.is_file():
+        return False
+    try:
+        ids = store.load_coords(store.open_group(folder.cohort))["twin"]
+        if protocol.keep is not None:
+            store.open_group(folder.kept)
+    except (KeyError, store.DamagedStore):
+        return False
+    labels = _labels(protocol, manifest, ids)
+    return store.matches(folder.outcomes, outcome_layout(protocol), labels) and all(
+        np.array_equal(values, labels[name])
+        for name, values in store.load_coords(store.open_group(folder.outcomes)).items()
+    )
+
+
+def refuse_foreign(folder: RunFolder) -> None:
+    """Never write into a folder of somebody's files."""
+    if folder.root.exists() and not folder.root.is_dir():
+        raise RunError(f"{folder.root} is a file; give a folder with --out")
+    if folder.manifest.exists() or not folder.root.exists():
+        return
+    foreign = [p.name for p in folder.root.iterdir() if p.name not in OURS and not p.name.startswith(".")]
+    if foreign:
+        raise RunError(
+            f"{folder.root} is not empty and holds no run ({', '.join(sorted(foreign)[:5])}); give an empty folder"
+        )
+
+
+def differences(old: Manifest, protocol: Protocol) -> str:
+    """In which blocks two protocols differ, in words."""
+    after = protocol.model_dump(mode="json")
+    return "they differ in " + ", ".join(key for key in after if after[key] != old.trial.get(key))
