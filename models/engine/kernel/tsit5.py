@@ -137,13 +137,13 @@ def advance(t, stop, y, p, u, work, memory, samples, out, row, next_sample, rtol
             for i in range(STATES):
                 y[i] = work[7, i]
                 work[0, i] = work[6, i]
+            t = end
+            if last and wanted >= h:  # a step cut short by the stop says nothing against the longer one wanted
+                return t, next_sample, COMPLETED
             error = max(error, 1e-10)
             factor = SAFETY * error**-PROPORTIONAL * memory[1] ** INTEGRAL
-            grown = h * min(GROW, max(SHRINK, factor))
-            # A step cut short by the stop says nothing against the longer one that was wanted.
-            memory[0] = max(grown, wanted) if last else grown
+            memory[0] = h * min(GROW, max(SHRINK, factor))
             memory[1] = max(error, 1e-4)
-            t = end
             if last:
                 return t, next_sample, COMPLETED
         else:

@@ -16,6 +16,7 @@ READINGS = 7  # half an hour of readings, for the slope
 BASAL_STEP, BASAL_MAX = 0.05, 35.0
 BOLUS_STEP, BOLUS_MAX = 0.05, 75.0
 IOB_MINUTES = 55.0  # each of the two compartments of insulin on board
+IOB_DECAY = math.exp(-TICK / IOB_MINUTES)  # of one compartment in a tick
 
 
 @njit(error_model="numpy", cache=True)

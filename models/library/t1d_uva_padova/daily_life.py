@@ -19,6 +19,7 @@ from .controllers import (
     BOLUS_MAX,
     BOLUS_STEP,
     HYBRID_CLOSED_LOOP,
+    IOB_DECAY,
     IOB_MINUTES,
     OPEN_LOOP,
     READINGS,
@@ -128,13 +129,15 @@ def plan_meal(now, keys, twin, meal_minutes, b):
 
 @njit(error_model="numpy", cache=True)
 def begin(keys, twin, meal_minutes, b):
-    """`now` and the sensor's error nodes at midnight of the first day."""
+    """`now`, and at midnight of the first day the sensor's four error nodes (mg/dL) with the last one's state."""
     now = np.zeros(14)
     now[LAST_RESCUE] = now[LAST_BOLUS] = now[LAST_CORRECTION] = -1e9
     plan_meal(now, keys, twin, meal_minutes, b)
-    nodes = np.zeros(4)
+    nodes = np.zeros(5)
+    nodes[0] = deviation(0.0)
     for i in range(1, 4):
-        nodes[i] = next_node(nodes[i - 1], keys[K_SENSOR], twin, i)
+        nodes[4] = next_node(nodes[4], keys[K_SENSOR], twin, i)
+        nodes[i] = deviation(nodes[4])
     return now, nodes
 
 
@@ -215,10 +218,9 @@ def automation(now, t, controller, readings, on_board, cf, device):
 def deliver(now, basal, profile, bolus):
     """Units given in this tick. Insulin on board counts what exceeds the profile; a suspended pump takes from it."""
     over = bolus + (basal - profile) * TICK / 60.0
-    decay = math.exp(-TICK / IOB_MINUTES)
     now[IOB1] += over
-    now[IOB2] = (now[IOB2] + now[IOB1] * TICK / IOB_MINUTES) * decay
-    now[IOB1] *= decay
+    now[IOB2] = (now[IOB2] + now[IOB1] * TICK / IOB_MINUTES) * IOB_DECAY
+    now[IOB1] *= IOB_DECAY
     return basal * TICK / 60.0 + bolus
 
 
@@ -255,14 +257,15 @@ def sense(now, nodes, keys, twin, end, interstitial, readings, b):
     if end >= (now[NODE] + 1.0) * NODE_MINUTES:
         now[NODE] += 1.0
         nodes[0], nodes[1], nodes[2] = nodes[1], nodes[2], nodes[3]
-        nodes[3] = next_node(nodes[2], keys[K_SENSOR], twin, int(now[NODE]) + 3)
+        nodes[4] = next_node(nodes[4], keys[K_SENSOR], twin, int(now[NODE]) + 3)
+        nodes[3] = deviation(nodes[4])
     if now[SILENT] > 0.0:
         now[MISSED] += 1.0
         if now[MISSED] * TICK > SILENCE:
             now[KNOWN] = 0.0
         return math.nan
     part = end / NODE_MINUTES - now[NODE]
-    error = between(deviation(nodes[0]), deviation(nodes[1]), deviation(nodes[2]), deviation(nodes[3]), part)
+    error = between(nodes[0], nodes[1], nodes[2], nodes[3], part)
     for i in range(READINGS - 1):
         readings[i] = readings[i + 1]
     readings[READINGS - 1] = shown(interstitial + b.sensor_error * error)

@@ -208,6 +208,16 @@ def test_a_twin_that_cannot_be_solved_is_a_status_and_its_neighbours_do_not_noti
     assert a["cgm"].values[others].tobytes() == b["cgm"].values[others].tobytes()
 
 
+def test_a_day_at_the_trials_tolerance_is_off_by_a_fiftieth_of_the_sensors_step(twins):
+    """The shipped protocol asks for 1e-4; the truth here is the same day at 1e-9."""
+    day = Schedule(0.0, 1.0, (1.0,), ("end",))
+    loose, tight = (
+        MODEL.simulate(twins, Treatment(controller="open-loop"), Settings(), Conditions(day, 4, 1.0, Tolerance(t, t)))
+        for t in (1e-4, 1e-9)
+    )
+    assert float(np.abs(loose["glucose"] - tight["glucose"]).max()) < 0.02
+
+
 def test_a_suspended_pump_gives_nothing_and_a_quantised_one_gives_whole_steps(twins):
     found = run(twins, "hybrid-closed-loop", days=5.0)
     given = found["insulin"].values.astype(float)
