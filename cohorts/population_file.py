@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from ..models.problems import Path as Field, did_you_mean, dotted
+from ..models.yaml_text import MAX_BYTES, Text, read_yaml
 from .population import Population
 
 LIBRARY = Path(__file__).parent / "populations"
-MAX_BYTES = 4 * 1024 * 1024
 
 
 class PopulationError(ValueError):
@@ -43,63 +43,46 @@ def load_within(name: str, folder: Path, inside: tuple[Path, ...]) -> Population
         raise PopulationError(f"{path}: there is no such file; give the path of a population file")
     if path.parent == LIBRARY and path.stem not in population_names():
         known = population_names()
-        near = difflib.get_close_matches(name, known, 1)
-        hint = f"did you mean {near[0]!r}?" if near else "or give the path of a .yaml file"
+        hint = did_you_mean(name, known, "or give the path of a .yaml file")
         raise PopulationError(f"no population is called {name!r}; known: {', '.join(known)}; {hint}")
     chain = (*inside, path.resolve())
     if path.resolve() in inside:
         raise PopulationError(f"{path} is based on itself, by way of {len(chain) - 1} files; break the circle")
-    tree = _parse(path)
+    text = _read(path)
+    refused = {problem.path for problem in text.problems}  # what stands there was not read
+    found = [((p.line or 1, p.column or 1), str(p)) for p in text.problems]
+    population = None
     try:
-        return Population.model_validate(_plain(tree), context={"folder": path.parent, "inside": chain})
+        population = Population.model_validate(text.data, context={"folder": path.parent, "inside": chain})
     except ValidationError as error:
-        raise PopulationError("\n".join(_lines(path, tree, error))) from None
+        found += [_placed(text, field, said) for field, said in _faults(error) if field not in refused]
+    if population is None or found:
+        raise PopulationError("\n".join(dict.fromkeys(line for _, line in sorted(found))))
+    return population
 
 
-def _parse(path: Path) -> Any:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError
-
-    if path.stat().st_size > MAX_BYTES:
-        raise PopulationError(f"{path}: is larger than {MAX_BYTES // 2**20} MB; put figures in a .csv table beside it")
-    try:
-        tree = YAML(typ="rt", pure=True).load(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise PopulationError(f"{path}: is not UTF-8 text at byte {error.start}; save it as UTF-8") from None
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        raise PopulationError(f"{where}: is not YAML: {error.problem or error.context}; mend the line") from None
-    if not isinstance(tree, dict):
+def _read(path: Path) -> Text:
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    text = read_yaml(str(path), content, "population", "start with 'format: 1' and 'name: ...'")
+    if not text.is_read:
+        raise PopulationError("\n".join(map(str, text.problems)))
+    if not isinstance(text.data, dict):
         raise PopulationError(f"{path}: holds no fields; a population starts with 'format: 1' and 'name: ...'")
-    return tree
+    return text
 
 
-def _plain(node: Any) -> Any:
-    """The same tree in plain types, lists as tuples."""
-    if isinstance(node, dict):
-        return {str(key): _plain(value) for key, value in node.items()}
-    if isinstance(node, list):
-        return tuple(_plain(value) for value in node)
-    for kind in (bool, int, float, str):
-        if isinstance(node, kind):
-            return kind(node)
-    return node
-
-
-def _lines(path: Path, tree: Any, error: ValidationError) -> list[str]:
-    """One line a problem, in the order of the file."""
-    lines: list[tuple[int, str]] = []
+def _faults(error: ValidationError) -> Iterator[tuple[Field, str]]:
+    """Each fault that pydantic found: the field, and what is wrong with it."""
     for fault in error.errors():
-        loc = tuple(part for part in fault["loc"] if not _is_union_tag(part))
-        problems = fault.get("ctx", {}).get("problems")
-        for place, said in problems or [(loc, _say(fault))]:
-            line, column = _position(tree, place)
-            field = (
-                "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in place).removeprefix(".") or "population"
-            )
-            lines.append((line, f"{path}:{line}:{column}: {field}: {said}"))
-    return list(dict.fromkeys(text for _, text in sorted(lines)))
+        field = tuple(part for part in fault["loc"] if not _is_union_tag(part))
+        yield from fault.get("ctx", {}).get("problems") or [(field, _say(fault))]
+
+
+def _placed(text: Text, field: Field, said: str) -> tuple[tuple[int, int], str]:
+    """Line and column of a fault, and the line that says it."""
+    line, column = text.place(field).key
+    return (line, column), f"{text.file}:{line}:{column}: {dotted(field) or 'population'}: {said}"
 
 
 def _is_union_tag(part: str | int) -> bool:
@@ -116,16 +99,3 @@ def _say(fault: Any) -> str:
     said = str(fault["msg"])
     said = said[0].lower() + said[1:]
     return f"got {shown}; {said}" if isinstance(given, str | int | float | bool) else said
-
-
-def _position(tree: Any, place: Sequence[str | int]) -> tuple[int, int]:
-    """Line and column, from 1, of the deepest part of a place that stands in the file."""
-    node: Any = tree
-    at = (0, 0)
-    for part in place:
-        try:
-            at = node.lc.item(part) if isinstance(part, int) else node.lc.key(part)
-            node = node[part]
-        except (AttributeError, KeyError, IndexError, TypeError):
-            break
-    return at[0] + 1, at[1] + 1

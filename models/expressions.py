@@ -8,12 +8,13 @@ and max.
 from __future__ import annotations
 
 import ast
-import difflib
 from collections.abc import Callable, Mapping
 from functools import reduce
 from typing import Any
 
 import numpy as np
+
+from .problems import did_you_mean
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "log": np.log,
@@ -126,9 +127,8 @@ def _value(node: ast.AST, variables: Mapping[str, Any]) -> Any:
             return float(node.value) if isinstance(node.value, int) and not isinstance(node.value, bool) else node.value
         case ast.Name():
             if node.id not in variables:
-                near = difflib.get_close_matches(node.id, list(variables), 1)
-                hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(variables))}"
-                raise ExpressionError(f"no variable is called {node.id!r}{hint}")
+                hint = did_you_mean(node.id, variables, f"known: {', '.join(sorted(variables))}")
+                raise ExpressionError(f"no variable is called {node.id!r}; {hint}")
             return np.asarray(variables[node.id])
         case ast.UnaryOp(op=ast.Not()):
             return np.logical_not(_value(node.operand, variables))

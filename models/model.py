@@ -161,20 +161,25 @@ def library_names(package: str) -> tuple[str, ...]:
 
 
 def find_part(kind: str, package: str, name: str) -> Any:
-    """The module behind a short library name or a dotted path.
+    """The module behind a short library name, or a module of the user's own by its (dotted) name.
 
     Raises
     ------
     UnknownPart
         The name is neither in the library nor importable.
+    ImportError
+        The user's module is there, but something that it imports is not.
     """
     known = library_names(package)
     if name in known:
         return importlib.import_module(f"{package}.{name.replace('-', '_')}")
-    if "." in name and all(part.isidentifier() for part in name.split(".")):
+    if all(part.isidentifier() for part in name.split(".")):
         try:
             return importlib.import_module(name)
         except ModuleNotFoundError as error:
+            # A module that is there but imports something that is not, is a fault of that module.
+            if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+                raise
             raise UnknownPart(kind, name, known) from error
     raise UnknownPart(kind, name, known)
 
@@ -182,5 +187,7 @@ def find_part(kind: str, package: str, name: str) -> Any:
 def find_model(name: str) -> Model:
     """The model of a short library name (`t1d-uva-padova`) or of a user's module that holds `MODEL`."""
     module = find_part("model", f"{__package__}.library", name)
-    model: Model = module.MODEL
+    model: Model | None = getattr(module, "MODEL", None)
+    if model is None:
+        raise UnknownPart("model", name, library_names(f"{__package__}.library"))
     return model

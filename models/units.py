@@ -6,11 +6,12 @@ with any compatible unit and read as a float in mg.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ValidationInfo
-from pydantic_core import PydanticCustomError
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import PydanticCustomError, core_schema
 
 
 @cache
@@ -56,25 +57,32 @@ def quantity(text: str, unit: str) -> float:
         raise UnitsError(f"{text!r} cannot be read in {unit}: {error}") from None
 
 
-def In(unit: str) -> BeforeValidator:
+@dataclass(frozen=True)
+class In:
     """Pydantic annotation: text with a unit in the file, a float in `unit` in the program."""
 
-    def parse(value: Any, info: ValidationInfo) -> float:
+    unit: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        text = core_schema.str_schema()
+        return core_schema.with_info_before_validator_function(
+            self._parse, handler(source), json_schema_input_schema=text
+        )
+
+    def _parse(self, value: Any, info: core_schema.ValidationInfo) -> float:
         from_file = bool(info.context and info.context.get("from_file"))
         if isinstance(value, float) and not from_file:
             return value  # a protocol built in Python or read back: already in the field's own unit
         if isinstance(value, str):
             try:
-                return quantity(value, unit)
+                return quantity(value, self.unit)
             except UnitsError as error:
                 raise PydanticCustomError("quantity", "{reason}", {"reason": str(error)}) from None
         raise PydanticCustomError(
             "quantity",
             "{value} has no unit; write it as text, like '{value} {unit}'",
-            {"value": repr(value), "unit": unit},
+            {"value": repr(value), "unit": self.unit},
         )
-
-    return BeforeValidator(parse, json_schema_input_type=str)
 
 
 Days = Annotated[float, In("day")]

@@ -1,6 +1,6 @@
 """What is asked and what the answers mean: protocol, allocation, endpoints, estimands, analysis."""
 
-from .protocol import Protocol
-from .protocol_file import ProtocolError, load_protocol
+from .protocol import Protocol, ProtocolError
+from .protocol_file import load_protocol
 
 __all__ = ["Protocol", "ProtocolError", "load_protocol"]

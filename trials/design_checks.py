@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..models.expressions import ExpressionError, names, parse
+from ..models.problems import Path, Problem, did_you_mean, listed, one_line, shown
 from .draft import Draft, repeated, unknown
 from .field_checks import read_part
-from .problems import Path, Problem, did_you_mean, listed, one_line, shown
 
 TOGETHER = ("model", "population", "subjects", "allocation", "schedule")
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..models.model import Model, UnknownPart
+from ..models.problems import Path, Problem, did_you_mean, listed, one_line, shown
 from . import catalogue
 from .field_checks import read_part
-from .problems import Path, Problem, did_you_mean, listed, one_line, shown
 from .protocol import (
     Allocation,
     Analysis,

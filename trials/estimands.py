@@ -136,13 +136,21 @@ def covariates_of(subjects: xr.Dataset, measure: Measure, analysis: Analysis) ->
             raise EstimandError(
                 f"no variable of the cohort is called {name!r}; analysis of {analysis.endpoint!r} adjusts for it"
             )
-        values = subjects[f"covariate_{name}"].values
-        if values.dtype.kind in "fiub":
-            columns[name] = values.astype(np.float64)
-        else:
-            for level in np.unique(values.astype(np.str_))[1:]:
-                columns[f"{name}={level}"] = (values.astype(np.str_) == level).astype(np.float64)
+        columns |= as_columns(name, subjects[f"covariate_{name}"].values)
     return columns
+
+
+def as_columns(name: str, values: np.ndarray) -> dict[str, np.ndarray]:
+    """A covariate as numbers, NaN where missing; of words, an empty one is missing.
+
+    >>> as_columns("sex", np.array(["male", "", "female"]))
+    {'sex=male': array([ 1., nan,  0.])}
+    """
+    if values.dtype.kind in "fiub":
+        return {name: values.astype(np.float64)}
+    words = values.astype(np.str_)
+    levels = np.unique(words[words != ""])
+    return {f"{name}={level}": np.where(words == "", np.nan, words == level) for level in levels[1:]}
 
 
 def baseline_of(subjects: xr.Dataset, measure: Measure) -> np.ndarray:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 
+from ..models.problems import Path, Problem, did_you_mean, listed, shown
 from . import catalogue
 from .design_checks import check_variable, check_words, variables
 from .draft import Draft, find_named, repeated, unknown
 from .field_checks import read_part
-from .problems import Path, Problem, did_you_mean, listed, shown
 from .protocol import Analysis, Estimand
 
 KINDS = ("continuous", "binary", "count", "time-to-event")
@@ -303,6 +304,10 @@ def check_data(draft: Draft) -> Iterator[Problem]:
     """The columns of a real trial are mapped to arms and endpoints of the protocol."""
     if draft.data is None:
         return
+    table = PurePath(draft.data.table or "")
+    if table.is_absolute() or ".." in table.parts:
+        expected = "a path inside the folder of the protocol"
+        yield Problem(("data", "table"), shown(draft.data.table), expected, "give any other file with --data")
     arms, endpoints = draft.names("arms"), draft.names("endpoints")
     for word, arm in draft.data.arms.items():
         if arm not in arms:

@@ -7,7 +7,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from .problems import Path, Problem, did_you_mean, listed, one_line, shown
+from ..models.problems import Path, Problem, did_you_mean, listed, one_line, shown
+from ..models.units import In
 
 FROM_FILE = {"from_file": True}
 _KINDS = {
@@ -96,10 +97,9 @@ def _problem(kind: type[BaseModel], data: Any, at: Path, error: dict[str, Any]) 
         return Problem(path, got, listed(words, 20), fix)
     if what in _BOUNDS:
         bound, words_ = _BOUNDS[what]
-        unit = " in the unit of this field" if isinstance(value, str) else ""
-        return Problem(
-            path, got, f"{words_} {context[bound]}{unit}", "correct the number" + " or its unit" * bool(unit)
-        )
+        unit = _unit_at(kind, error["loc"]) if isinstance(value, str) else ""
+        fix = "correct the number or its unit" if unit else "correct the number"
+        return Problem(path, got, f"{words_} {context[bound]} {unit}".rstrip(), fix)
     if what == "string_pattern_mismatch" and str(context["pattern"]).startswith("^[a-z][a-z0-9]*("):
         expected = "a name of lower-case letters, digits, - and _, starting with a letter"
         return Problem(path, got, expected, "write for example 'time_in_range'; put other text in 'label'")
@@ -173,6 +173,25 @@ def _type_at(kind: type[BaseModel], loc: tuple[str | int, ...]) -> type[BaseMode
         here = _inside(here, part)
     models = list(_models_of(here))
     return models[0] if models else None
+
+
+def _unit_at(kind: type[BaseModel], loc: tuple[str | int, ...]) -> str:
+    """The unit of the quantity at `loc`; empty where the field is none."""
+    for depth in range(len(loc) - 1, -1, -1):
+        part = _type_at(kind, loc[:depth])
+        if part is not None and loc[depth] in part.model_fields:
+            info = part.model_fields[str(loc[depth])]
+            own = [found for found in info.metadata if isinstance(found, In)]
+            return next((found.unit for found in (*own, *_units_of(info.annotation))), "")
+    return ""
+
+
+def _units_of(annotation: Any) -> Iterator[In]:
+    """The units that an annotation names, at any depth."""
+    for inner in get_args(annotation):
+        if isinstance(inner, In):
+            yield inner
+        yield from _units_of(inner)
 
 
 def _inside(annotation: Any, part: str | int) -> Any:

@@ -7,15 +7,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..models.model import Provenance, Schedule, Tolerance
+from ..models.problems import Problem
 from ..models.units import Days
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*([-_][a-z0-9]+)*$", max_length=60)]
 Probability = Annotated[float, Field(gt=0, lt=1)]
+
+
+class ProtocolError(ValueError):
+    """A protocol that cannot be used; `problems` holds all that was found, the text is a line for each."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
 class Part(BaseModel):
@@ -233,19 +243,28 @@ class Published(Part):
 
 
 class DataEndpoint(Part):
-    """Columns of a subject-level table that hold one endpoint; `levels` turns words into numbers."""
+    """Columns of a subject-level table that hold one endpoint; `levels` turns words into numbers.
+
+    `exposure` is the time over which a count was made, in `exposure_unit`; without it, the follow-up of the schedule.
+    """
 
     value: str
     event: str | None = None
     baseline: str | None = None
+    exposure: str | None = None
+    exposure_unit: str = "day"
     unit: str = ""
     levels: dict[str, float] = {}
     event_levels: dict[str, float] = {}
 
 
 class DataMap(Part):
-    """How the columns of a real trial's table become arms, endpoints and covariates."""
+    """How the columns of a real trial's table become arms, endpoints and covariates.
 
+    `table` is its file, by a path from the folder of the protocol; `twinarm analyse --data` names another.
+    """
+
+    table: str | None = None
     subject: str | None = None
     arm: str
     arms: dict[str, str]
@@ -281,7 +300,12 @@ class Protocol(Part):
 
     @property
     def digest(self) -> str:
-        """sha256 of the protocol's meaning: comments, order of keys and spelling of units do not change it."""
+        """sha256 of the protocol's meaning: comments and order of keys do not change it.
+
+        Nor does the spelling of a quantity in the protocol's own fields, where `12 week` is 84 days. Treatments and
+        settings are read by the model and the measures and stand here as they were written: `0.005 g` for `5 mg` gives
+        another digest there, and the run is simulated again.
+        """
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ..models.problems import Problem, did_you_mean, listed, shown
+from ..models.yaml_text import MAX_BYTES, read_yaml
 from .design_checks import TOGETHER, check_design
 from .draft import draft_protocol
 from .evidence_checks import check_evidence
 from .field_checks import read_part
-from .problems import Problem, ProtocolError, did_you_mean, listed, shown
-from .protocol import Protocol
-from .yaml_text import MAX_BYTES, read_yaml
+from .protocol import Protocol, ProtocolError
 
 LIBRARY = Path(__file__).parent / "library"
 FORMAT = 1
@@ -58,6 +58,8 @@ def read_protocol(file: str, content: bytes) -> Protocol:
     ProtocolError
     """
     text = read_yaml(file, content)
+    if not text.is_read:
+        raise ProtocolError(text.problems)
     refused = {problem.path for problem in text.problems}  # what stands there was not read
     found = [problem for problem in _problems(text.data) if problem.path not in refused]
     problems = [*text.problems, *map(text.located, found)]
@@ -79,6 +81,20 @@ def require_simulation(protocol: Protocol) -> None:
         expected = f"a protocol with {listed(TOGETHER)}"
         fix = f"add {listed(missing)}, or analyse its data with `twinarm analyse`"
         raise ProtocolError([Problem((), f"'{protocol.name}', which describes data only", expected, fix)])
+
+
+def table_path(name_or_path: str | Path, protocol: Protocol) -> Path:
+    """The table of a real trial that stands beside its protocol.
+
+    Raises
+    ------
+    ProtocolError
+        The protocol names none.
+    """
+    if protocol.data is None or protocol.data.table is None:
+        fix = "give the table with --data, or name it with 'table:' under 'data:'"
+        raise ProtocolError([Problem((), f"'{protocol.name}', which names no table", "a table of subjects", fix)])
+    return protocol_path(name_or_path).parent / protocol.data.table
 
 
 def with_twins(protocol: Protocol, twins: int) -> Protocol:

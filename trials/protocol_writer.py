@@ -13,8 +13,8 @@ from typing import Any, get_args
 from pydantic.fields import FieldInfo
 
 from ..models.units import Days
+from ..models.yaml_text import scalar
 from .protocol import Part, Protocol
-from .yaml_text import scalar
 
 _IN_DAYS = get_args(Days)[1]
 _PLAIN = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_ .,/()%+=<>*^'-]*[A-Za-z0-9_.)%'])?")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from .problems import Problem, ProtocolError, shown
+from ..models.problems import Problem, shown
+from .protocol import ProtocolError
 from .protocol_file import library_protocols, protocol_path
 
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")

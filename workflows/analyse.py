@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,9 @@ import xarray as xr
 from ..trials.protocol import Analysis, Protocol
 from ..trials.protocol_writer import write_protocol
 from . import store
+from .cluster import Cluster
 from .fits import load_fit, save_fit
+from .fitting import fit_analyses
 from .records import analysis_source
 from .run_folder import RunError, RunFolder, json_bytes, locked, write_atomic
 from .versions import versions
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def analyse_run(
-    folder: RunFolder, protocol: Protocol, outcomes: xr.Dataset, outcomes_digest: str
+    folder: RunFolder, protocol: Protocol, outcomes: xr.Dataset, outcomes_digest: str, cluster: Cluster
 ) -> tuple[dict[str, Any], bool]:
     """Analyse the trial that the protocol draws from the bank; returns results.json, and whether every gate passed.
 
@@ -40,7 +42,7 @@ def analyse_run(
 
         subjects = observe(protocol, store.load(folder.cohort), outcomes)
         data = {a.endpoint: _data(protocol, subjects, a) for a in protocol.analyses}
-        results = fit_all(folder, protocol, data, inputs) | {"outcomes": outcomes_digest}
+        results = fit_all(folder, protocol, data, inputs, cluster) | {"outcomes": outcomes_digest}
         write_atomic(folder.results, json_bytes(results))
         folder.report.unlink(missing_ok=True)
     if not folder.report.exists():
@@ -67,13 +69,13 @@ def report_again(folder: RunFolder) -> None:
     write_report(folder.root)
 
 
-def fit_all(folder: RunFolder, protocol: Protocol, data: Mapping[str, AnalysisData], inputs: str) -> dict[str, Any]:
+def fit_all(
+    folder: RunFolder, protocol: Protocol, data: Mapping[str, AnalysisData], inputs: str, cluster: Cluster
+) -> dict[str, Any]:
     """Fit every analysis, keep the posteriors, and put the results together."""
-    from ..trials.analysis.fit import analyse_all
-
     folder.results.unlink(missing_ok=True)  # posteriors of two analyses are never read together
     rows = []
-    fits = analyse_all(protocol, data)
+    fits = fit_analyses(protocol, data, cluster, folder.scratch)
     for analysis in (a for a in protocol.analyses if a.endpoint in fits):
         fitted = fits[analysis.endpoint]
         digest = save_fit(folder, analysis.endpoint, fitted)
@@ -140,30 +142,34 @@ def analyse_table(folder: RunFolder, protocol: Protocol, table: Path) -> tuple[d
 
     Raises
     ------
-    RunError, TableError
-        The folder holds something else, or the table cannot be analysed; every fault on a line.
+    RunError, TableError, DataError
+        The folder holds something else, or the table cannot be analysed; every fault on a line. Nothing is written.
     """
+    from ..trials.analysis.fit import require_analysable
     from ..trials.subject_table import read_subject_table
     from .report.build import write_page
     from .report.contents import RunContents
 
-    if folder.manifest.exists() or (folder.root.exists() and not _is_of_table(folder)):
+    if folder.root.exists() and not _is_of_table(folder):
         raise RunError(f"{folder.root} holds something else; give a new folder with --out")
-    data = read_subject_table(table, protocol)
+    trial = read_subject_table(table, protocol)
+    require_analysable(protocol, trial.data)
     table_digest = hashlib.sha256(table.read_bytes()).hexdigest()
     inputs = _inputs(protocol.digest, table_digest)
     with locked(folder):
         write_atomic(folder.protocol, write_protocol(protocol).encode())
         results = stored_results(folder, inputs)
         if results is None:
-            results = fit_all(folder, protocol, data, inputs) | {"table": table_digest}
+            results = fit_all(folder, protocol, trial.data, inputs, Cluster()) | {"table": table_digest}
             write_atomic(folder.results, json_bytes(results))
         fits = {row["endpoint"]: load_fit(folder, row["endpoint"]) for row in results["analyses"]}
         digests = {"table": table_digest} | {f"posterior, {r['endpoint']}": r["posterior"] for r in results["analyses"]}
         contents = RunContents(
             protocol=protocol,
             fits=fits,
-            data=data,
+            data=trial.data,
+            subjects=trial.subjects,
+            notes=tuple(_not_in_table(protocol, trial.data)),
             digests=digests,
             environment=versions(),
             command=f"twinarm analyse --data {table.name} --protocol protocol.yaml",
@@ -173,11 +179,19 @@ def analyse_table(folder: RunFolder, protocol: Protocol, table: Path) -> tuple[d
     return results, _passed(results)
 
 
+def _not_in_table(protocol: Protocol, data: Mapping[str, AnalysisData]) -> Iterator[str]:
+    """A sentence for each analysis that the table has no column for."""
+    for analysis in protocol.analyses:
+        if analysis.endpoint not in data:
+            yield f"{protocol.endpoint(analysis.endpoint).label}: not analysed, the table has no column mapped to it."
+
+
 def _is_of_table(folder: RunFolder) -> bool:
     """Whether a folder is empty or holds an analysis of a table."""
-    return {p.name for p in folder.root.iterdir() if not p.name.startswith(".")} <= {
+    return folder.root.is_dir() and {p.name for p in folder.root.iterdir() if not p.name.startswith(".")} <= {
         "protocol.yaml",
         "results.json",
         "posterior",
         "report.html",
+        "tmp",
     }

@@ -54,6 +54,23 @@ def main() -> int:
     return code if isinstance(code, int) else 0
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from .. import __version__
+
+        console.say(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="The version, and nothing else.")
+    ] = False,
+) -> None:
+    """In silico clinical trials: virtual patients, every arm, one reproducible path from protocol to evidence."""
+
+
 def _protocol(name: str, twins: int | None, seed: int | None) -> Any:
     from ..trials.protocol_file import load_protocol, with_seed, with_twins
 
@@ -80,7 +97,7 @@ def run(
     from . import commands
 
     settings = commands.RunSettings(workers, scheduler, block, threads, update)
-    scratch = (out or Path("runs") / protocol) / "tmp"
+    scratch = (out or Path("runs") / Path(protocol).stem) / "tmp"
     with console.guarded(debug, scratch):
         chosen = _protocol(protocol, twins, seed)
         code = commands.run_command(chosen, out or Path("runs") / chosen.name, settings, as_json)
@@ -160,18 +177,24 @@ def status(run: RunName, as_json: Json = False, debug: Debug = False) -> None:
 
 @app.command()
 def analyse(
-    data: Annotated[Path, typer.Option("--data", help="Table of subjects (csv).")],
-    protocol: Annotated[str, typer.Option("--protocol", help="A protocol with a `data` block.")],
+    protocol: Annotated[
+        str, typer.Option("--protocol", metavar="PROTOCOL", help="A protocol with a `data` block, or a name.")
+    ],
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Table of subjects (csv); by default the one that the protocol names.")
+    ] = None,
     out: Out = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Analyse the data of a real trial with the same analyses and report."""
+    from ..trials.protocol_file import table_path
     from . import commands
 
     with console.guarded(debug):
         chosen = _protocol(protocol, None, None)
-        code = commands.analyse_command(chosen, data, out or Path("runs") / chosen.name, as_json)
+        table = data or table_path(protocol, chosen)
+        code = commands.analyse_command(chosen, table, out or Path("runs") / chosen.name, as_json)
     raise typer.Exit(code)
 
 

@@ -54,9 +54,7 @@ def say_results(folder: Path, results: dict[str, Any], code: int, as_json: bool)
         (
             fit["label"],
             *_effect(fit),
-            ""
-            if fit["decision"] is None
-            else f"{fit['decision']['outcome']} (P = {fit['decision']['probability']:.4g})",
+            _decided(fit["decision"]),
             "passed" if fit["passed"] else "FAILED",
         )
         for fit in results.get("analyses", [])
@@ -80,8 +78,9 @@ def _effect(fit: dict[str, Any]) -> tuple[str, str]:
 
 
 def _decided(decision: dict[str, Any] | None) -> str:
+    """The outcome with its probability, where there is one; nothing without a rule."""
     if decision is None or decision["probability"] is None:
-        return ""
+        return decision["outcome"] if decision else ""
     return f"{decision['outcome']} (P = {decision['probability']:.4g})"
 
 
@@ -90,6 +89,7 @@ def plan_command(protocol: Protocol, out: Path, workers: int | None, block: int 
     from .plan import plan
 
     planned = plan(protocol, out, Cluster(workers).size, block)
+    models = {analysis.model for analysis in protocol.analyses}
     if as_json:
         console.emit(planned.as_json())
     else:
@@ -99,9 +99,10 @@ def plan_command(protocol: Protocol, out: Path, workers: int | None, block: int 
             [
                 ("twins x arms", f"{planned.twins} x {planned.arms}"),
                 ("candidates to screen", f"about {planned.candidates}"),
-                ("blocks", f"{planned.blocks} of {planned.block} twins"),
+                ("blocks", f"{planned.blocks} of {min(planned.block, planned.twins)} twins"),
                 ("one twin, all arms", f"{planned.seconds_per_twin:.3g} s"),
                 (f"simulation on {planned.workers} workers", console.duration(planned.seconds)),
+                ("analysis and report", f"{len(models)} kinds of model to compile, 5 to 20 s each, and some seconds"),
                 ("memory", console.size(planned.memory_bytes)),
                 (
                     "disk, at most",

@@ -31,6 +31,7 @@ MEANINGS = {
     130: "interrupted",
 }
 PLAIN_SECONDS = 5.0
+_WRONG_PLACE = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EROFS, errno.ENAMETOOLONG)
 
 
 def say(text: str = "") -> None:
@@ -82,8 +83,8 @@ def _leave(error: Exception, debug: bool, scratch: Path | None) -> NoReturn:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         complain(f"the disk is full ({error.filename or 'no space left'}); make room and start the same command again")
         sys.exit(TRY_AGAIN)
-    if isinstance(error, PermissionError):
-        complain(f"{error.filename}: permission denied; give another folder with --out")
+    if isinstance(error, OSError) and error.filename and error.errno in _WRONG_PLACE:
+        complain(f"{error.filename}: {(error.strerror or 'cannot be written').lower()}; give another folder with --out")
         sys.exit(USER_ERROR)
     where = "" if debug else f"; the traceback is in {_keep_traceback(error, scratch)}"
     complain(f"a fault of the program: {type(error).__name__}: {' '.join(str(error).split())[:300]}{where}")

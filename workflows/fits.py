@@ -14,7 +14,7 @@ from .run_folder import RunError, RunFolder, json_bytes, write_atomic
 if TYPE_CHECKING:
     from ..trials.analysis.fit import Fit
 
-PLAIN = ConfigDict(ser_json_inf_nan="strings", arbitrary_types_allowed=True)
+PLAIN = ConfigDict(ser_json_inf_nan="strings")  # a probability that is not known is NaN, which JSON lacks
 
 
 def save_fit(folder: RunFolder, endpoint: str, fit: Fit) -> str:
@@ -53,4 +53,4 @@ def _kinds() -> dict[str, TypeAdapter[Any]]:
     from ..trials.analysis.fit import Fit
 
     hints = get_type_hints(Fit)
-    return {f.name: TypeAdapter(hints[f.name]) for f in fields(Fit) if f.name != "posterior"}
+    return {f.name: TypeAdapter(hints[f.name], config=PLAIN) for f in fields(Fit) if f.name != "posterior"}

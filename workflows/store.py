@@ -125,10 +125,10 @@ def open_group(path: Path) -> zarr.Group:
 
 
 def read_rows(group: zarr.Group, rows: slice = slice(None)) -> xr.Dataset:
-    """Rows of every array of a store that has been opened."""
+    """Rows of every array of a store that has been opened, in name order."""
     variables = {}
     try:
-        for name, array in group.arrays():
+        for name, array in all_arrays(group):
             dims = _dims(array)
             where = tuple(rows if dim == "twin" else slice(None) for dim in dims)
             values = np.asarray(array[where])
@@ -178,9 +178,14 @@ def chunk_file(array: zarr.Array, path: Path, index: Sequence[int]) -> Path:
     return path / array.path / ".".join(["c", *[str(i) for i in padded]])
 
 
+def all_arrays(group: zarr.Group) -> list[tuple[str, zarr.Array]]:
+    """Every array in name order; Zarr itself lists them as its answers come in."""
+    return sorted(group.arrays(), key=lambda pair: pair[0])
+
+
 def arrays_of(group: zarr.Group) -> Iterator[tuple[str, zarr.Array]]:
     """The arrays that hold results, coordinates left out, in name order."""
-    for name, array in sorted(group.arrays()):
+    for name, array in all_arrays(group):
         if _dims(array) != (name,):
             yield name, array
 
@@ -260,7 +265,7 @@ def matches(path: Path, layout: Mapping[str, Layout], coords: Mapping[str, np.nd
 def load_coords(group: zarr.Group) -> dict[str, np.ndarray]:
     """The labels of a store."""
     found = {}
-    for name, array in group.arrays():
+    for name, array in all_arrays(group):
         if _dims(array) == (name,):
             values = np.asarray(array[:])
             found[name] = _plain_words(values)

@@ -81,7 +81,12 @@ def test_a_population_of_ones_own(write):
         ("ages: [40, 49]", "table: nowhere.csv", "demographics.table: got 'nowhere.csv'; there is no file nowhere.csv"),
         ("unit: mg\n", "unit: 5\n", "independent[0].unit: got 5; input should be a valid string"),
         ("title: Ten", "title: [Ten", "is not YAML"),
-        ("limits: a test", "limits: a test\nlimits: again", 'found duplicate key "limits"'),
+        ("title: Ten", "title: &t Ten", "title: got &t; expected no anchors or aliases"),
+        (
+            "limits: a test",
+            "limits: a test\nlimits: again",
+            "mine.yaml:7:1: limits: got the key 'limits' again; expected each key once; remove one; the first is on",
+        ),
     ],
 )
 def test_faults_are_named_with_their_place(write, old, new, said):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from twinarm.trials import catalogue
-from twinarm.trials.problems import ProtocolError
+from twinarm.trials.protocol import ProtocolError
 from twinarm.trials.protocol_file import read_protocol
 
 MODEL = """

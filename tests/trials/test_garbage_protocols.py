@@ -2,7 +2,7 @@
 
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from twinarm.trials.problems import ProtocolError
+from twinarm.trials.protocol import ProtocolError
 from twinarm.trials.protocol_file import read_protocol
 
 QUICK = settings(

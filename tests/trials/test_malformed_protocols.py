@@ -85,7 +85,7 @@ FAULTS = [
     ("probability: 0.975", "probability: 0.4", "analyses[0].decision.probability", "0.4", "correct", "0.4"),
     ("ci_prob: 0.9", "ci_prob: 95", "analyses[0].ci_prob", "95", "correct the number", "95"),
     ("probability: 0.05", "probability: 5", "dropout[0].probability", "5", "correct the number", "5"),
-    ("      dose: 50 mg", "      dose: 5 g", "arms[1].treatment.dose", "'5 g'", "correct the number", "5 g"),
+    ("      dose: 50 mg", "      dose: 5 g", "arms[1].treatment.dose", "'5 g'", "at most 500 mg; correct", "5 g"),
     ("  rtol: 1e-6", "  rtol: 0.1", "solver.rtol", "0.1", "correct the number", "0.1"),
     ("accept: [-9, -1]", "accept: [-9]", "values[0].accept[1]", "nothing", "item number 2", "[-9]"),
     ("{dose: 0 mg}", "{dose: 0 mg, rules: [{when: x}]}", "arms[0].treatment", "block", "correct it", "{dose"),

@@ -4,8 +4,8 @@ import jsonschema
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from twinarm.trials.problems import ProtocolError, did_you_mean, dotted, one_line
-from twinarm.trials.protocol import Protocol
+from twinarm.models.yaml_text import read_yaml
+from twinarm.trials.protocol import Protocol, ProtocolError
 from twinarm.trials.protocol_file import (
     LIBRARY,
     library_protocols,
@@ -18,7 +18,6 @@ from twinarm.trials.protocol_file import (
 from twinarm.trials.protocol_writer import write_protocol
 from twinarm.trials.schema import protocol_schema
 from twinarm.trials.template import starter
-from twinarm.trials.yaml_text import read_yaml, scalar
 
 
 def said(caught) -> str:
@@ -94,40 +93,6 @@ def test_a_misspelled_file_is_found_beside(tmp_path, small):
 def test_a_folder_is_no_protocol(tmp_path):
     with pytest.raises(ProtocolError, match=r"got a folder; expected a protocol file; name"):
         load_protocol(str(tmp_path) + "/.")
-
-
-# ---- scalars of YAML 1.2
-
-
-@pytest.mark.parametrize(
-    ("word", "value"),
-    [
-        ("010", 10),
-        ("0o10", 8),
-        ("0x1f", 31),
-        ("1e3", 1000.0),
-        (".5", 0.5),
-        ("-1", -1),
-        ("+2.", 2.0),
-        ("", None),
-        ("null", None),
-        ("True", True),
-        ("no", "no"),
-        ("on", "on"),
-        ("1_000", "1_000"),
-        ("12:30", "12:30"),
-        ("2024-01-01", "2024-01-01"),
-        ("=", "="),
-    ],
-)
-def test_scalar_of_the_core_schema(word, value):
-    assert scalar(word) == value
-    assert type(scalar(word)) is type(value)
-
-
-def test_keys_are_words_and_lists_are_tuples():
-    data = read_yaml("x", b"1: [a, 'b', \"1\"]\ntrue: x\n").data
-    assert data == {"1": ("a", "b", "1"), "true": "x"}
 
 
 # ---- units and defaults
@@ -287,14 +252,3 @@ def test_a_starter_is_the_library_protocol_under_another_name(name):
 def test_a_starter_needs_a_name_of_its_own(name):
     with pytest.raises(ProtocolError, match="expected a new name"):
         starter(name)
-
-
-# ---- words of a message
-
-
-def test_messages_are_one_line():
-    assert one_line("a\nb\t\x1b[0m") == "a\\nb\\t\\x1b[0m"
-    assert len(one_line("x" * 1000)) == 60
-    assert dotted(("arms", 1, "a\nb")) == "arms[1].a\\nb"
-    assert did_you_mean("seeed", ["seed", "title"], "no") == "did you mean 'seed'?"
-    assert did_you_mean("qqq", ["seed", "title"], "no") == "no"

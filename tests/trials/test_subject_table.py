@@ -12,6 +12,7 @@ from twinarm.trials.protocol import (
     DataMap,
     Endpoint,
     Protocol,
+    Subgroup,
 )
 from twinarm.trials.subject_table import TableError, read_subject_table
 
@@ -77,7 +78,7 @@ def faults(path, wanted=None):
 
 @pytest.mark.parametrize("name", ["trial.csv", "trial.csv.gz"])
 def test_columns_become_data(write, name):
-    data = read_subject_table(write(GOOD, name), protocol())
+    data = read_subject_table(write(GOOD, name), protocol()).data
     response = data["response"]
     assert response.treated.tolist() == [0, 1, 1]
     assert response.y.tolist() == [0, 1, 0]
@@ -88,14 +89,14 @@ def test_columns_become_data(write, name):
 
 
 def test_times_are_converted_to_days(write):
-    survival = read_subject_table(write(GOOD), protocol())["survival"]
+    survival = read_subject_table(write(GOOD), protocol()).data["survival"]
     assert (survival.unit, survival.n_missing) == ("day", 0)
     assert survival.y.tolist() == [7, 17.5, 21, 28, 0]
     assert survival.event.tolist() == [0, 1, 1, 0, 1]
 
 
 def test_an_editor_s_byte_order_mark_and_blank_lines_do_not_matter(write):
-    data = read_subject_table(write("\ufeff" + GOOD.replace("\n", "\r\n") + "\r\n\r\n"), protocol())
+    data = read_subject_table(write("\ufeff" + GOOD.replace("\n", "\r\n") + "\r\n\r\n"), protocol()).data
     assert data["response"].n == 3
 
 
@@ -194,5 +195,45 @@ def test_infinity_is_not_a_number_of_a_table(write):
 
 
 def test_values_are_numbers_of_the_analysis(write):
-    data = read_subject_table(write(GOOD), protocol())
+    data = read_subject_table(write(GOOD), protocol()).data
     assert all(column.dtype == np.float64 for column in data["response"].covariates.values())
+
+
+def test_subjects_hold_arms_outcomes_and_covariates_of_every_row(write):
+    subjects = read_subject_table(write(GOOD), protocol()).subjects
+    assert subjects["arm"].values.tolist() == ["control", "active", "control", "active", "active"]
+    assert subjects["response"].values[:4].tolist() == [0, 1, 1, 0] and np.isnan(subjects["response"].values[4])
+    assert subjects["survival"].values.tolist() == [7, 17.5, 21, 28, 0]
+    assert (subjects["survival"].attrs["units"], subjects["survival_event"].values.sum()) == ("day", 3)
+    assert np.isnan(subjects["covariate_age"].values[2]) and subjects["covariate_age"].dtype == np.float64
+    assert subjects["covariate_gender"].values.tolist() == ["f", "m", "f", "x", "m"]
+
+
+COUNTS = "id,rx,falls,weeks,before\n1,placebo,3,2,4\n2,drug,0,1,0\n3,drug,1,NA,2\n"
+
+
+@pytest.mark.parametrize(("unit", "days"), [("week", 7.0), ("day", 1.0), ("year", 365.25)])
+def test_counts_have_the_exposure_of_their_column(write, unit, days):
+    falls = DataEndpoint(value="falls", exposure="weeks", exposure_unit=unit, baseline="before")
+    wanted = protocol(endpoints={"response": falls}).model_copy(
+        update={"analyses": (Analysis(endpoint="response", model="count", adjust=("baseline",)),)}
+    )
+    wanted = wanted.model_copy(update={"data": wanted.data.model_copy(update={"covariates": {}})})
+    trial = read_subject_table(write(COUNTS), wanted)
+    assert trial.data["response"].y.tolist() == [3, 0]
+    assert trial.data["response"].exposure.tolist() == [2 * days, days]
+    assert trial.data["response"].n_missing == 1  # without exposure
+    assert trial.data["response"].covariates["baseline"].tolist() == pytest.approx([np.log(4.5), np.log(0.5)])
+    assert trial.subjects["response_exposure"].attrs["units"] == "day"
+
+
+def test_a_subgroup_whose_rule_does_not_fit_the_table_is_refused(write):
+    wanted = protocol().model_copy(update={"subgroups": (Subgroup(label="Men", rule="gender == 1"),)})
+    (line,) = faults(write(GOOD), wanted)
+    assert "got subgroup 'Men' with the rule 'gender == 1'; expected a rule over 'data: covariates'" in line
+
+
+def test_a_column_that_two_analyses_lack_is_one_line(write):
+    endpoints = {"response": DataEndpoint(value="gone"), "survival": DataEndpoint(value="gone", event="died")}
+    first = faults(write(GOOD), protocol(endpoints=endpoints))[0]
+    assert "got no column 'gone'; expected" in first and "lines" not in first

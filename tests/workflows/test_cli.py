@@ -8,26 +8,10 @@ import sys
 import pytest
 
 from twinarm.models.model import Status
-from twinarm.workflows import cli, console
+from twinarm.workflows import console
 from twinarm.workflows.cluster import Cluster
 from twinarm.workflows.run import run_folder_of, simulate_bank
 from twinarm.workflows.run_folder import RunError, RunFolder, locked
-
-
-@pytest.fixture
-def twinarm(monkeypatch, capsys):
-    """Call the command in this process: (exit code, standard output, standard error)."""
-
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["twinarm", *map(str, words)])
-        try:
-            code = cli.main()
-        except SystemExit as left:
-            code = left.code
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return call
 
 
 @pytest.fixture(scope="module")

@@ -75,11 +75,9 @@ def fit(
         A stated prior the model does not have.
     """
     model, priors = catalogue_model(analysis.model), merged_priors(analysis.model, analysis.priors)
-    if data.kind != model.KIND:
-        raise DataError(f"{data.endpoint} is {data.kind}; model {analysis.model!r} is for {model.KIND} endpoints")
-    if model.KIND == "continuous" and np.ptp(data.y) == 0:
+    prepared = _prepare(data, analysis)
+    if prepared is None:
         return _without_variation(data, analysis, seed)
-    prepared = model.prepare(data, analysis, priors)
     raw, posterior, summary, gates, decision = _until_resolved(model, prepared, analysis, seed, effort)
     prior_checks = prior_predictive(model, prepared, seed)
     ppc = posterior_predictive(model, prepared, raw, seed)
@@ -99,6 +97,16 @@ def fit(
         flags=flags_of(prepared, prior_checks, ppc, raw),
         seed=seed,
     )
+
+
+def _prepare(data: AnalysisData, analysis: Analysis) -> Prepared | None:
+    """What the model needs to sample; None where the outcome does not vary, so that there is nothing to sample."""
+    model = catalogue_model(analysis.model)
+    if data.kind != model.KIND:
+        raise DataError(f"{data.endpoint} is {data.kind}; model {analysis.model!r} is for {model.KIND} endpoints")
+    if model.KIND == "continuous" and np.ptp(data.y) == 0:
+        return None
+    return model.prepare(data, analysis, merged_priors(analysis.model, analysis.priors))
 
 
 _Judged = tuple[xr.Dataset, xr.Dataset, tuple[Row, ...], tuple[Gate, ...], Decided | None]
@@ -165,6 +173,25 @@ def seed_of(seed: int, endpoint: str) -> int:
     """Seed of one analysis: a function of the protocol's seed and the endpoint's name alone, below 2**63."""
     digest = hashlib.sha256(f"twinarm:{seed}:analysis:{endpoint}".encode()).digest()
     return int.from_bytes(digest[:8], "little") >> 1
+
+
+def require_analysable(protocol: Protocol, datas: Mapping[str, AnalysisData]) -> None:
+    """Refuse data that an analysis cannot take, before anything is sampled or written.
+
+    Raises
+    ------
+    DataError
+        One line for each analysis that would fail.
+    """
+    found = []
+    for analysis in protocol.analyses:
+        try:
+            if analysis.endpoint in datas:
+                _prepare(datas[analysis.endpoint], analysis)
+        except DataError as error:
+            found.append(str(error))
+    if found:
+        raise DataError("\n".join(found))
 
 
 def analyse_all(protocol: Protocol, datas: Mapping[str, AnalysisData], effort: Effort = Effort()) -> dict[str, Fit]:  # noqa: B008 - frozen

@@ -43,18 +43,18 @@ class TrueEffect:
 class RunContents:
     """What a report is made of. `fits` and `data` are keyed by the endpoint's name.
 
-    A simulated trial has a cohort, outcomes, subjects, true effects and a ledger. An analysis of real data may have
-    `subjects` alone: `arm`, the outcomes under their endpoints' names, and `covariate_<name>`. `notes` are sentences
-    for the reader, `digests` name what was hashed, `times` are seconds.
+    `subjects` hold `arm`, the outcomes under their endpoints' names, and `covariate_<name>`. A simulated trial has a
+    cohort, outcomes, true effects and a ledger as well. `notes` are sentences for the reader, `digests` name what was
+    hashed, `times` are seconds.
     """
 
     protocol: Protocol
     fits: Mapping[str, Fit]
     data: Mapping[str, AnalysisData]
+    subjects: xr.Dataset
     cohort: xr.Dataset | None = None
     outcomes: xr.Dataset | None = None
     kept: xr.Dataset | None = None
-    subjects: xr.Dataset | None = None
     truth: xr.Dataset | None = None
     ledger: tuple[Row, ...] = ()
     notes: tuple[str, ...] = ()

@@ -23,10 +23,13 @@ def words(name: str) -> str:
     return _NAMES.get(name, name.replace("_", " "))
 
 
-def arms_table(protocol: Protocol) -> Table:
-    """What each arm gets."""
+def arms_table(contents: RunContents) -> Table:
+    """What each arm gets; of a real trial the table of data does not say."""
+    protocol = contents.protocol
+    if not contents.is_simulated:
+        return Table("Arms", ("Arm", "Role"), tuple((arm.label, arm.role) for arm in protocol.arms))
     ratio = protocol.allocation.ratio if protocol.allocation else ()
-    default = "as in the table of data" if protocol.model is None else "the model's default"
+    default = "the model's default"
     rows = []
     for k, arm in enumerate(protocol.arms):
         treatment = "; ".join(f"{words(key)}: {_plain(value)}" for key, value in arm.treatment.items())
@@ -111,7 +114,7 @@ def rules_table(contents: RunContents) -> Table:
 def baseline_table(contents: RunContents, names: tuple[str, ...]) -> Table | None:
     """Baseline by arm: mean (sd) or n (%), with the largest standardised difference between control and another arm."""
     subjects = contents.subjects
-    if subjects is None or not names:
+    if not names:
         return None
     arm = subjects["arm"].values.astype(str)
     sizes = [int((arm == a.name).sum()) for a in contents.arms]
@@ -130,9 +133,9 @@ def baseline_table(contents: RunContents, names: tuple[str, ...]) -> Table | Non
             for level in np.unique(column.values.astype(str)):
                 hits = [int((p.astype(str) == level).sum()) for p in parts]
                 rates = [h / max(1, n) for h, n in zip(hits, sizes, strict=True)]
-                smd = max((_smd_share(rates[0], q) for q in rates[1:]), key=abs)
+                spread = [q * (1 - q) for q in rates]
                 cells = [Datum(h, share(h, n)) for h, n in zip(hits, sizes, strict=True)]
-                rows.append((f"{label}: {words(level)}", *cells, Datum(smd, fixed(smd, 2))))
+                rows.append((f"{label}: {words(level) or 'missing'}", *cells, _largest_difference(rates, spread)))
     columns = ("Variable", *(a.label for a in contents.arms), "Standardised difference")
     note = "Mean (SD) or number (%). Standardised difference: the largest between control and another arm, in pooled "
     note += "standard deviations; with randomisation it is chance."
@@ -140,18 +143,22 @@ def baseline_table(contents: RunContents, names: tuple[str, ...]) -> Table | Non
 
 
 def _numeric_row(label: str, parts: list[np.ndarray]) -> tuple[Cell, ...]:
-    means = [float(np.nanmean(p)) if p.size else float("nan") for p in parts]
-    sds = [float(np.nanstd(p, ddof=1)) if p.size > 1 else float("nan") for p in parts]
+    parts = [p[np.isfinite(p)] for p in parts]
+    means = [float(np.mean(p)) if p.size else float("nan") for p in parts]
+    sds = [float(np.std(p, ddof=1)) if p.size > 1 else float("nan") for p in parts]
     places = max(1, decimals(max((s for s in sds if np.isfinite(s)), default=1.0)))
-    differences = []
-    for mean, sd in zip(means[1:], sds[1:], strict=True):
-        pooled = np.sqrt((sds[0] ** 2 + sd**2) / 2)
-        differences.append((mean - means[0]) / pooled if pooled > 0 else 0.0)
-    smd = max(differences, key=abs)
     cells = [Datum(m, f"{fixed(m, places)} ({fixed(s, places)})") for m, s in zip(means, sds, strict=True)]
-    return (label, *cells, Datum(float(smd), fixed(float(smd), 2)))
+    return (label, *cells, _largest_difference(means, [sd**2 for sd in sds]))
 
 
-def _smd_share(p: float, q: float) -> float:
-    pooled = np.sqrt((p * (1 - p) + q * (1 - q)) / 2)
-    return float((q - p) / pooled) if pooled > 0 else 0.0
+def _largest_difference(means: list[float], variances: list[float]) -> Cell:
+    """The largest difference from the first arm in pooled standard deviations; none where nothing varies."""
+    found = []
+    for mean, variance in zip(means[1:], variances[1:], strict=True):
+        pooled = np.sqrt((variances[0] + variance) / 2)
+        if mean == means[0]:
+            found.append(0.0)
+        else:
+            found.append((mean - means[0]) / pooled if pooled > 0 else np.nan)
+    largest = float(max(found, key=abs))
+    return Datum(largest, fixed(largest, 2)) if np.isfinite(found).all() else MISSING

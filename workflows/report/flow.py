@@ -87,7 +87,7 @@ class _Box:
 
 
 def _wrapped(text: str, width: float, bold: bool = False) -> list[tuple[str, bool]]:
-    letters = max(10, int((width - 2 * _PAD) / (6.9 if bold else 6.5)))
+    letters = max(10, int((width - 2 * _PAD) / (8.3 if bold else 6.5)))
     return [(line, bold) for line in textwrap.wrap(text, letters)]
 
 

@@ -145,9 +145,7 @@ def _limits(axes: Axes, rows: list[Row], null: float, ratio: bool) -> None:
         return
     low, high = max(low, 0.02), min(high, 50)
     axes.set_xlim(low / 1.1, high * 1.1)
-    ticks = [
-        t for t in (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20, 50) if low / 1.1 <= t <= high * 1.1
-    ]
+    ticks = [t for t in _RATIOS if low / 1.1 <= t <= high * 1.1]
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ...trials.ledger import consort
 from .contents import RunContents
 from .drawing import Datum, Table
@@ -11,7 +13,7 @@ from .flow import ArmFlow, Flow, Loss, Step
 def flow_of(contents: RunContents) -> Flow:
     """From candidates to analysed subjects. A table of real data begins with its subjects."""
     primary = contents.primary
-    if contents.subjects is None or not contents.is_simulated:
+    if not contents.is_simulated:
         return _flow_of_table(contents)
     counted = consort(contents.protocol, contents.ledger, contents.subjects)
     spare = (("kept in the bank, not drawn for this trial", counted.not_drawn),)
@@ -38,12 +40,15 @@ def _losses(pairs: tuple[tuple[str, int], ...]) -> tuple[Loss, ...]:
 def _flow_of_table(contents: RunContents) -> Flow:
     primary = contents.primary
     data = contents.data[primary.name] if primary else next(iter(contents.data.values()))
-    missing = (Loss("nothing observed, or a covariate missing", data.n_missing),) if data.n_missing else ()
-    trunk = (Step("Subjects in the table", len(data.y) + data.n_missing, missing),)
+    arm = contents.subjects["arm"].values.astype(str)
+    compared = np.isin(arm, data.arms)
+    others = Loss("in an arm that is not compared", int((~compared).sum()))
+    trunk = (Step("Subjects in the table", arm.size, (others,) if others.count else ()),)
     arms = []
     for number, name in enumerate(data.arms):
-        count = int((data.treated == number).sum())
-        arms.append(ArmFlow(contents.protocol.arm(name).label, contents.place(name), count, (), count))
+        randomised, analysed = int((arm == name).sum()), int((data.treated == number).sum())
+        lost = Loss("not analysed: outcome or covariate missing", randomised - analysed)
+        arms.append(ArmFlow(contents.protocol.arm(name).label, contents.place(name), randomised, (lost,), analysed))
     return Flow(trunk, tuple(arms), "Flow of subjects")
 
 

@@ -77,8 +77,6 @@ def survival_pictures(contents: RunContents) -> Iterator[Picture]:
 def visit_pictures(contents: RunContents, roles: tuple[str, ...]) -> Iterator[Picture]:
     """Means by visit of endpoints that have visits."""
     subjects = contents.subjects
-    if subjects is None:
-        return
     arm = subjects["arm"].values.astype(str)
     for endpoint in contents.protocol.endpoints:
         variable = variable_name(endpoint.name)

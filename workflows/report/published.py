@@ -1,4 +1,4 @@
-"""The simulated trial beside the published one: what was used to calibrate is told from what was predicted."""
+"""This trial beside the published one; if simulated, what was calibrated is told from what was predicted."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def observed(contents: RunContents, endpoint: str, arm: str) -> tuple[Outcome, s
     if data is not None and arm in data.arms:
         own = data.treated == data.arms.index(arm)
         return Outcome(data.y[own], None if data.event is None else data.event[own]), data.unit
-    if contents.subjects is None or not contents.is_simulated:
+    if not contents.is_simulated:
         return None
     measure = measure_of(contents.protocol, endpoint)
     rows = np.flatnonzero(contents.subjects["arm"].values.astype(str) == arm)
@@ -67,7 +67,7 @@ def _with_error(value: float, error: float, places: int) -> str:
 
 
 def verdict(wanted: PublishedValue, ours: float) -> str:
-    """Met or missed against the accepted range; without a range, simulated minus published."""
+    """Met or missed against the accepted range; without a range, ours minus the published one."""
     if not np.isfinite(ours):
         return "not available"
     if wanted.accept is None:
@@ -88,7 +88,7 @@ def published_tables(contents: RunContents) -> tuple[Table, ...]:
             said = verdict(value, ours)
             if said == "MISSED":
                 marks.append((len(rows), "fail"))
-            elif value.use == "calibration":
+            elif value.use == "calibration" and contents.is_simulated:
                 marks.append((len(rows), "warn"))
             arm = labels.get(value.arm, value.arm) if value.arm else "between arms"
             what = f"{contents.protocol.endpoint(value.endpoint).label}: {value.quantity}, {arm}"
@@ -100,18 +100,14 @@ def published_tables(contents: RunContents) -> tuple[Table, ...]:
             if np.isfinite(ours):
                 cell = Datum(ours, _with_error(ours, error, places))
             accept = f"{number(value.accept[0])} to {number(value.accept[1])}" if value.accept else MISSING
-            use = "calibration (fit)" if value.use == "calibration" else "validation (prediction)"
-            rows.append(
-                (what, published, cell, accept, said, use, ". ".join(filter(None, (value.provenance, value.note))))
-            )
-        columns = (
-            "Figure",
-            "Published",
-            "Simulated ± SE, same unit",
-            "Accepted",
-            "Verdict",
-            "Use",
-            "Provenance and note",
-        )
+            use: tuple[str, ...] = ()
+            if contents.is_simulated:
+                use = ("calibration (fit)" if value.use == "calibration" else "validation (prediction)",)
+            about = ". ".join(filter(None, (value.provenance, value.note)))
+            rows.append((what, published, cell, accept, said, *use, about))
+        ours_is = "Simulated" if contents.is_simulated else "In this table"
+        uses = ("Use",) if contents.is_simulated else ()
+        columns = ("Figure", "Published", f"{ours_is} ± SE, same unit", "Accepted", "Verdict", *uses)
+        columns = (*columns, "Provenance and note")
         tables.append(Table(trial.citation, columns, tuple(rows), marks=tuple(marks)))
     return tuple(tables)

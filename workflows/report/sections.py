@@ -51,18 +51,21 @@ def sections(contents: RunContents) -> tuple[Section, ...]:
 
 def _design(contents: RunContents) -> Section:
     protocol = contents.protocol
-    events = events_table(protocol)
+    events = events_table(protocol) if contents.is_simulated else None
     tables = (
-        arms_table(protocol),
+        arms_table(contents),
         endpoints_table(protocol),
         estimands_table(protocol),
         *((events,) if events else ()),
         rules_table(contents),
     )
-    return Section("design", "The trial", "The trial", (Facts(_facts(protocol)), Tables(tables)))
+    return Section("design", "The trial", "The trial", (Facts(_facts(contents)), Tables(tables)))
 
 
-def _facts(protocol: Protocol) -> tuple[tuple[str, Cell], ...]:
+def _facts(contents: RunContents) -> tuple[tuple[str, Cell], ...]:
+    protocol = contents.protocol
+    if not contents.is_simulated:
+        return (("Subjects in the table", f"{contents.subjects.sizes['subject']:,}"),)
     facts: list[tuple[str, Cell]] = []
     if protocol.model is not None:
         facts.append(("Model", protocol.model.name))
@@ -185,11 +188,13 @@ def _published(contents: RunContents) -> Section | None:
     tables = published_tables(contents)
     if not tables:
         return None
-    text = (
-        "Calibration: the published figure set a parameter of the model, so agreement is fit. Validation: the figure "
-        "was not used, so agreement is prediction. Met or missed refers to the range that the "
-        "protocol accepts; where it sets none, the difference is given."
-    )
+    text = "What the trial's authors published, beside the same figures computed from the table of data."
+    if contents.is_simulated:
+        text = (
+            "Calibration: the published figure set a parameter of the model, so agreement is fit. Validation: the "
+            "figure was not used, so agreement is prediction. Met or missed refers to the range that the "
+            "protocol accepts; where it sets none, the difference is given."
+        )
     return Section("published", "Beside the published trial", "Published trial", (Text(text), Tables(tables)))
 
 
@@ -231,9 +236,11 @@ def _numbers(contents: RunContents) -> Section | None:
 
 
 def _limits(contents: RunContents) -> Section:
-    model = model_of(contents)
+    model = model_of(contents) if contents.is_simulated else None
     items = []
-    if model is not None:
+    if model is None:
+        items += _limits_of_table(contents.protocol)
+    else:
         items.append(f"Model ({model.title}): {model.limits}")
         items += population_limits(contents)
         items.append(
@@ -249,6 +256,16 @@ def _limits(contents: RunContents) -> Section:
     return Section("limits", "Limits", "Limits", (Listing(tuple(items)),))
 
 
+def _limits_of_table(protocol: Protocol) -> list[str]:
+    items = ["The table is taken as it stands: this page knows nothing of how the data were collected or cleaned."]
+    if protocol.intercurrent_events:
+        items.append(
+            "The strategies for intercurrent events are not applied to it; its outcomes must already be those of the "
+            "estimand."
+        )
+    return items
+
+
 def _record(contents: RunContents) -> Section:
     from markupsafe import Markup
 
@@ -260,17 +277,18 @@ def _record(contents: RunContents) -> Section:
     facts += [(name, value) for name, value in contents.environment.items()]
     facts += [(f"Time: {name}", seconds(value)) for name, value in contents.times.items()]
     blocks: list[Block] = [Facts(tuple(facts))]
-    if protocol.model is not None:
+    if contents.is_simulated:
         s = protocol.solver
         text = (
             f"Solver: relative tolerance {number(s.rtol)}, absolute {number(s.atol)}, {s.max_steps:,} steps at most; "
         )
         blocks.append(Text(f"{text}no analysis is run when more than {p_limit(s.failure_limit)} of twins fail."))
     if contents.command:
+        same = "protocol" if contents.is_simulated else "table, protocol"
         blocks += [
             Heading("How to reproduce"),
             Command(contents.command),
-            Text("The same protocol, seed and versions give the same bytes on any number of workers."),
+            Text(f"The same {same}, seed and versions give the same bytes on any number of workers."),
         ]
     if contents.protocol_text:
         blocks.append(Command(contents.protocol_text, "The protocol, word for word"))

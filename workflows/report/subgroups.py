@@ -18,7 +18,7 @@ Estimate = tuple[float, float, float]
 def subgroup_picture(contents: RunContents, result: Result, key: str) -> Picture | None:
     """Forest plot of one analysis over the subgroups of the protocol."""
     subjects = contents.subjects
-    if subjects is None or not contents.protocol.subgroups:
+    if not contents.protocol.subgroups:
         return None
     outcome = _outcome(contents, result, subjects)
     arm = subjects["arm"].values.astype(str)

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.analysis, pytest.mark.reference]
 def test_indomethacin_against_pancreatitis(reference_data):
     """Elmunzer et al. 2012, N Engl J Med 366:1414: 27 of 295 (9.2 %) against 52 of 307 (16.9 %), P = 0.005."""
     protocol = load_protocol("indo-rct")
-    data = read_subject_table(reference_data / "medicaldata" / "indo_rct.csv", protocol)
+    data = read_subject_table(reference_data / "medicaldata" / "indo_rct.csv", protocol).data
     assert (data["pancreatitis"].n, data["pancreatitis"].n_missing) == (602, 0)
     fit = analyse_all(protocol, data)["pancreatitis"]
     effect = next(row for row in fit.summary if row.name == "effect")
@@ -31,7 +31,7 @@ def test_indomethacin_against_pancreatitis(reference_data):
 def test_chemotherapy_in_lung_cancer(reference_data):
     protocol = load_protocol("veteran")
     path = reference_data / "survival_r" / "veteran.csv"
-    data = read_subject_table(path, protocol)
+    data = read_subject_table(path, protocol).data
     fit = analyse_all(protocol, data)["overall_survival"]
     table = pd.read_csv(path)[["time", "status", "trt", "karno", "age"]]
     cox = CoxPHFitter().fit(table, "time", "status")

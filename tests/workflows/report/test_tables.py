@@ -84,4 +84,4 @@ def test_a_published_median_survival_is_read_from_the_curve(docetaxel):
 
 def test_nothing_is_compared_without_an_observation(docetaxel):
     value = docetaxel.protocol.published[0].values[0]
-    assert np.isnan(simulated_value(replace(docetaxel, data={}, subjects=None), value)[0])
+    assert np.isnan(simulated_value(replace(docetaxel, data={}, outcomes=None), value)[0])

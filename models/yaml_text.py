@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .problems import Path, Problem, ProtocolError, one_line, shown
+from .problems import Path, Problem, one_line, shown
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 30
@@ -24,6 +24,7 @@ _TRUE, _FALSE = re.compile(r"true|True|TRUE"), re.compile(r"false|False|FALSE")
 _INT = re.compile(r"[-+]?[0-9]+")
 _BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_INIT = "`twinarm init NAME` writes one to start from"
 _LOOK = "look at this line and the one before it: indentation, a space after ':', a quote or bracket left open"
 
 
@@ -37,38 +38,56 @@ class Place:
 
 @dataclass(frozen=True)
 class Text:
-    """A file that was read: its data, the place of everything in it, and what is wrong with its writing."""
+    """A file that was read: its data, the place of everything in it, and what is wrong with its writing.
+
+    `kind` says in messages what the file should be ("protocol"). Where `is_read` is false there are no data: the last
+    of `problems` says why.
+    """
 
     file: str
+    kind: str = "protocol"
     data: Any = None
+    is_read: bool = True
     places: dict[Path, Place] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def located(self, problem: Problem) -> Problem:
         """The problem with file, line and column: of its path, or of the nearest block around it."""
-        path = problem.path
+        place = self.place(problem.path)
+        line, column = place.key if problem.on_key and problem.path in self.places else place.value
+        return replace(problem, file=self.file, line=line, column=column)
+
+    def place(self, path: Path) -> Place:
+        """Where a path stands, or the nearest block around it."""
         while path and path not in self.places:
             path = path[:-1]
-        place = self.places.get(path, Place((1, 1), (1, 1)))
-        line, column = place.key if problem.on_key and path == problem.path else place.value
-        return replace(problem, file=self.file, line=line, column=column)
+        return self.places.get(path, Place((1, 1), (1, 1)))
 
     def refuse(self, at: tuple[int, int], path: Path, got: str, expected: str, fix: str) -> None:
         problem = Problem(path, got, expected, fix, file=self.file, line=at[0], column=at[1])
         self.problems.append(problem)
 
 
-def read_yaml(file: str, content: bytes) -> Text:
-    """The data of a YAML file and the places of its parts; small faults are gathered in `problems`.
+class _StopReading(Exception):
+    """What is wrong stands in the problems of the text; nothing more can be read."""
 
-    Raises
-    ------
-    ProtocolError
-        Not text in UTF-8, too large, empty, not YAML, nested too deep, or more than one document.
+
+def read_yaml(file: str, content: bytes, kind: str = "protocol", start: str = _INIT) -> Text:
+    """The data of a YAML file and the places of its parts; what is wrong is gathered in `problems`.
+
+    `is_read` is false where it is not text in UTF-8, too large, empty, not YAML, nested too deep, or more than one
+    document. `kind` and `start` are for messages: what the file should be, and how to begin one.
     """
-    text = Text(file)
+    text = Text(file, kind)
+    try:
+        return replace(text, data=_data(text, content, start))
+    except _StopReading:
+        return replace(text, is_read=False)
+
+
+def _data(text: Text, content: bytes, start: str) -> Any:
     if len(content) > MAX_BYTES:
-        raise _stop(text, (1, 1), f"{len(content)} bytes", f"at most {MAX_BYTES}", "is this the protocol file?")
+        raise _stop(text, (1, 1), f"{len(content)} bytes", f"at most {MAX_BYTES}", f"is this the {text.kind} file?")
     try:
         words = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -77,8 +96,8 @@ def read_yaml(file: str, content: bytes) -> Text:
         got = f"the byte 0x{content[error.start]:02x}"
         raise _stop(text, at, got, "text in UTF-8", "save the file as UTF-8") from None
     if not words.strip():
-        raise _stop(text, (1, 1), "an empty file", "a protocol", "`twinarm init NAME` writes one to start from")
-    return replace(text, data=_Builder(text, words.split("\n"), _events(text, words)).build())
+        raise _stop(text, (1, 1), "an empty file", f"a {text.kind}", start)
+    return _Builder(text, words.split("\n"), _events(text, words)).build()
 
 
 def scalar(word: str) -> Any:
@@ -100,9 +119,9 @@ def scalar(word: str) -> Any:
     return word
 
 
-def _stop(text: Text, at: tuple[int, int], got: str, expected: str, fix: str) -> ProtocolError:
+def _stop(text: Text, at: tuple[int, int], got: str, expected: str, fix: str) -> _StopReading:
     text.refuse(at, (), got, expected, fix)
-    return ProtocolError(text.problems)
+    return _StopReading()
 
 
 def _start(mark: Any) -> tuple[int, int]:
@@ -116,7 +135,7 @@ def _events(text: Text, words: str) -> Iterator[Any]:
 
     try:
         yield from YAML(typ="safe", pure=True).parse(words)
-    except ProtocolError:
+    except _StopReading:
         raise
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -152,7 +171,7 @@ class _Builder:
         for event in self.events:
             kind = type(event).__name__
             if kind == "DocumentStartEvent" and self.text.places:
-                fix = "keep one protocol a file, without another '---'"
+                fix = f"keep one {self.text.kind} a file, without another '---'"
                 raise _stop(self.text, _start(event.start_mark), "a second document", "one document", fix)
             if kind in ("ScalarEvent", "MappingStartEvent", "SequenceStartEvent", "AliasEvent"):
                 data = self._value(event, (), None)
@@ -162,7 +181,7 @@ class _Builder:
         at = _inside(self.lines, _start(event.start_mark))
         if len(self.text.places) >= MAX_VALUES or len(path) > MAX_DEPTH:
             limit = f"at most {MAX_VALUES} values nested at most {MAX_DEPTH} deep"
-            raise _stop(self.text, at, "more", limit, "a protocol is far smaller than that")
+            raise _stop(self.text, at, "more", limit, f"a {self.text.kind} is far smaller than that")
         kind = type(event).__name__
         if kind == "AliasEvent" or event.anchor is not None:
             name, fix = one_line(str(event.anchor)), "write the value out where it is used"

@@ -34,14 +34,6 @@ class Problem:
         )
 
 
-class ProtocolError(ValueError):
-    """A protocol that cannot be used; `problems` holds all that was found, the text is a line for each."""
-
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
-
-
 def dotted(path: Path) -> str:
     """A path as it is written in a message.
 
