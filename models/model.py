@@ -187,7 +187,5 @@ def find_part(kind: str, package: str, name: str) -> Any:
 def find_model(name: str) -> Model:
     """The model of a short library name (`t1d-uva-padova`) or of a user's module that holds `MODEL`."""
     module = find_part("model", f"{__package__}.library", name)
-    model: Model | None = getattr(module, "MODEL", None)
-    if model is None:
-        raise UnknownPart("model", name, library_names(f"{__package__}.library"))
+    model: Model = module.MODEL
     return model

@@ -190,7 +190,7 @@ def size(count: float) -> str:
     """Bytes for people.
 
     >>> size(1536), size(3e9)
-    ('1.5 KB', '2.8 GB')
+    ('1.5 KB', '2.79 GB')
     """
     for unit in ("B", "KB", "MB", "GB"):
         if count < 1024:
