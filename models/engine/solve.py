@@ -68,7 +68,7 @@ def solve(
     times = np.empty(0) if sample_times is None else np.asarray(sample_times, np.float64)
     samples = np.array(np.broadcast_to(times, (twins, times.shape[-1])))
     records = records or Records.empty(twins, 0)
-    if (np.diff(records.time, axis=1) < 0).any() or (np.diff(samples, axis=1) < 0).any():
+    if any((a[:, 1:] < a[:, :-1]).any() for a in (records.time, samples)):
         raise ValueError("records and sample times must be sorted; use Records.sorted()")
     out = np.full((twins, samples.shape[1], len(system.states)), np.nan)
     status = np.zeros(twins, np.int8)
