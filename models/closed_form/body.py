@@ -193,8 +193,8 @@ def linear(
     layout : compartments that take doses, named as in `names`
     names : names of the states, in the order of A
 
-    The rest, and the errors, as in `mammillary`. Equal rates need no care; the relative error grows with the largest
-    rate times the longest gap between events and samples, 1e-16 of it.
+    The rest, and the errors, as in `mammillary`. Equal rates need no care; the relative error is about 1e-14 of the
+    largest rate times the longest gap between events and samples, and amounts never become negative.
     """
     matrices = np.array(A, dtype=np.float64, ndmin=3)
     if matrices.shape[1:] != (len(names), len(names)):

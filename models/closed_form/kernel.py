@@ -14,7 +14,17 @@ import numpy as np
 from numba import njit
 
 from .lanes import (
-    LANES, add_product, add_scaled, decay, product, weighted_1, weighted_2, weighted_3, weighted_4, weighted_5,
+    LANES,
+    add_product,
+    add_scaled,
+    decay,
+    lanes_to_rows,
+    product,
+    weighted_1,
+    weighted_2,
+    weighted_3,
+    weighted_4,
+    weighted_5,
 )  # fmt: skip
 
 BOLUS, RATE, RESET, REPLACE, STEADY, NOTHING = 0, 1, 2, 3, 4, 5
@@ -92,9 +102,9 @@ def modes(p, peripherals, oral, effect, lam, V, W):
             continue
         x = lam[i]
         below = 1.0
-        for l in range(m):
-            if l != i:
-                below *= lam[l] - x
+        for q in range(m):
+            if q != i:
+                below *= lam[q] - x
         # Numerator without the own factor, so that a mode with x = k_j1 needs no division by 0.
         from_depot = ka if i >= m else 1.0
         above = 1.0
@@ -103,9 +113,9 @@ def modes(p, peripherals, oral, effect, lam, V, W):
         V[central, i] = from_depot * above / below
         for j in range(peripherals):
             others = 1.0
-            for l in range(peripherals):
-                if l != j:
-                    others *= p[2 + 2 * l] / p[3 + 2 * l] - x
+            for q in range(peripherals):
+                if q != j:
+                    others *= p[2 + 2 * q] / p[3 + 2 * q] - x
             V[central + 1 + j, i] = from_depot * p[2 + 2 * j] / p[1] * others / below
         if effect:
             V[n - 1, i] = ke0 / p[1] * V[central, i] / (ke0 - x)
@@ -120,8 +130,8 @@ def modes(p, peripherals, oral, effect, lam, V, W):
         transfer = ke0 / p[1]
         for j in range(peripherals):
             transfer *= p[2 + 2 * j] / p[3 + 2 * j] - ke0
-        for l in range(m):
-            transfer /= lam[l] - ke0
+        for q in range(m):
+            transfer /= lam[q] - ke0
         W[e, CENTRAL] = transfer
         if oral:
             W[e, DEPOT] = transfer * ka / (ka - ke0)
@@ -131,8 +141,9 @@ def modes(p, peripherals, oral, effect, lam, V, W):
         for i in range(n):
             for j in range(2):
                 size = scale * abs(V[o, i] * W[i, j])
-                if not size <= largest:
-                    largest = size
+                if not size < 1e300:
+                    return math.inf  # rates that are exactly equal
+                largest = max(largest, size)
     return largest
 
 
@@ -163,8 +174,8 @@ def tabulate(lam, n, gap, row, decays, left, infused):
         for i in range(n):
             decay(decays, (g * MODES + i) * LANES, lam, i * LANES, t)
             if infused:
-                for l in range(LANES):
-                    left[(g * MODES + i) * LANES + l] = t * held(lam[i * LANES + l] * t)
+                for lane in range(LANES):
+                    left[(g * MODES + i) * LANES + lane] = t * held(lam[i * LANES + lane] * t)
 
 
 @njit(error_model="numpy", cache=True)
@@ -180,12 +191,12 @@ def act(kind, j, v, steady, row, n, oral, lam, V, W, z, rate, status, twins):
         rate[:] = 0.0
     elif kind == REPLACE:
         o = 0 if j == DEPOT else oral
-        for l in range(LANES):
+        for lane in range(LANES):
             change = v
             for i in range(n):
-                change -= V[(o * MODES + i) * LANES + l] * z[i * LANES + l]
+                change -= V[(o * MODES + i) * LANES + lane] * z[i * LANES + lane]
             for i in range(n):
-                z[i * LANES + l] += change * W[(j * MODES + i) * LANES + l]
+                z[i * LANES + lane] += change * W[(j * MODES + i) * LANES + lane]
     elif kind == STEADY:
         s = int(v)
         if steady[row, s, 5] == 0.0:
@@ -194,11 +205,11 @@ def act(kind, j, v, steady, row, n, oral, lam, V, W, z, rate, status, twins):
         amount, given, duration = steady[row, s, 0], steady[row, s, 1], steady[row, s, 2]
         lag, interval = steady[row, s, 3], steady[row, s, 4]
         for i in range(n):
-            for l in range(LANES):
-                at = i * LANES + l
+            for lane in range(LANES):
+                at = i * LANES + lane
                 z[at] += steady_mode(lam[at], W[j * MODES * LANES + at], amount, given, duration, lag, interval)
                 if not abs(z[at]) < 1e300:
-                    status[twins[l]] = ROOT_NOT_FOUND
+                    status[twins[lane]] = ROOT_NOT_FOUND
 
 
 @njit(error_model="numpy", cache=True)
@@ -217,18 +228,21 @@ def sample(n, tile, a, c, b, table, d):
 
 
 @njit(error_model="numpy", cache=True)
-def empty_tile(tile, out, twins, used, outputs, first, last):
-    """Lanes become rows again."""
-    for l in range(used):
-        k = twins[l]
-        for o in range(outputs):
-            for s in range(last - first):
-                out[k, o, first + s] = tile[(o * TILE + s) * LANES + l]
+def empty_tile(tile, flat, base, used, outputs, samples, first, last):
+    """Lanes become rows again, in squares of eight samples where all are used; base[lane] is where a twin begins."""
+    squares = (last - first) // LANES if used == LANES else 0
+    for o in range(outputs):
+        to = o * samples + first
+        for square in range(squares):
+            lanes_to_rows(flat, base, to + square * LANES, tile, (o * TILE + square * LANES) * LANES)
+        for lane in range(used):
+            for s in range(squares * LANES, last - first):
+                flat[base[lane] + to + s] = tile[(o * TILE + s) * LANES + lane]
 
 
 @njit(error_model="numpy", cache=True)
 def follow(row, kind, where, value, steady, gap, event_gap, block_first, block_gap, infused, wanted, n, oral,
-           lam, V, W, z, f, c, cf, decays, left, tile, twins, used, out, status):  # fmt: skip
+           lam, V, W, z, f, c, cf, decays, left, tile, twins, base, used, flat, samples, status):  # fmt: skip
     """Carry the lanes through all events of one row of the schedule, writing samples on the way."""
     tabulate(lam, n, gap, row, decays, left, infused)
     z[:] = 0.0
@@ -264,7 +278,7 @@ def follow(row, kind, where, value, steady, gap, event_gap, block_first, block_g
                     product(cf, at, V, of, f, i * LANES)
         for s in range(first, last):
             if s - begun == TILE:
-                empty_tile(tile, out, twins, used, wanted.size, begun, s)
+                empty_tile(tile, flat, base, used, wanted.size, samples, begun, s)
                 begun = s
             at = (block_gap[row, block] + s - first) * MODES * LANES
             for o in range(wanted.size):
@@ -273,7 +287,7 @@ def follow(row, kind, where, value, steady, gap, event_gap, block_first, block_g
                 if running:
                     for i in range(n):
                         add_product(tile, place, cf, of + i * LANES, left, at + i * LANES)
-    empty_tile(tile, out, twins, used, wanted.size, begun, out.shape[2])
+    empty_tile(tile, flat, base, used, wanted.size, samples, begun, samples)
 
 
 @njit(error_model="numpy", nogil=True, cache=True)
@@ -293,25 +307,27 @@ def run(p, peripherals, oral, effect, kind, where, value, steady, gap, event_gap
     decays = np.zeros(gap.shape[1] * MODES * LANES)
     left = np.zeros(gap.shape[1] * MODES * LANES if infused else 1)
     tile = np.zeros(wanted.size * TILE * LANES)
-    twins = np.zeros(LANES, np.int64)
+    twins, base = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
+    samples = out.shape[2]
+    flat = out.reshape(-1)
     used = 0
     for k in range(p.shape[0]):
         if status[k] == COMPLETED:
             if modes(p[k], peripherals, oral, effect, lam1, V1, W1) <= LARGEST:
-                for l in range(used, LANES if used == 0 else used + 1):  # the first one fills the idle lanes as well
-                    twins[l] = k
+                for lane in range(used, LANES if used == 0 else used + 1):  # the first one fills the idle lanes as well
+                    twins[lane], base[lane] = k, k * wanted.size * samples
                     for i in range(n):
-                        lam[i * LANES + l] = lam1[i]
+                        lam[i * LANES + lane] = lam1[i]
                         for j in range(2):
-                            W[(j * MODES + i) * LANES + l] = W1[i, j]
+                            W[(j * MODES + i) * LANES + lane] = W1[i, j]
                         for o in range(n):
-                            V[(o * MODES + i) * LANES + l] = V1[o, i]
+                            V[(o * MODES + i) * LANES + lane] = V1[o, i]
                 used += 1
             else:
                 status[k] = GUARDED
         if used == lanes or (used > 0 and k == p.shape[0] - 1):
             follow(
                 k if lanes == 1 else 0, kind, where, value, steady, gap, event_gap, block_first, block_gap, infused,
-                wanted, n, oral, lam, V, W, z, f, c, cf, decays, left, tile, twins, used, out, status,
+                wanted, n, oral, lam, V, W, z, f, c, cf, decays, left, tile, twins, base, used, flat, samples, status,
             )  # fmt: skip
             used = 0

@@ -5,8 +5,6 @@ offset on. A lane computes what a scalar would: nothing is reassociated and no p
 twin's bits do not depend on its lane, on its neighbours or on the width of the machine's registers.
 """
 
-# mypy: disable-error-code="no-untyped-def"
-
 from collections.abc import Callable
 from typing import Any
 
@@ -133,3 +131,37 @@ def _weighted(terms: int) -> Callable[..., Any]:
 
 
 weighted_1, weighted_2, weighted_3, weighted_4, weighted_5 = (_weighted(n) for n in range(1, 6))
+
+
+@intrinsic
+def lanes_to_rows(typingctx, out, base, first, tile, a):
+    """out[base[l] + first + s] = tile[a + s LANES + l] for eight samples s and eight lanes l: a square turned over."""
+
+    def generate(context, builder, signature, args):
+        step = [ir.Constant(ir.IntType(64), i * LANES) for i in range(LANES)]
+        rows = [
+            builder.load(_pointer(context, builder, signature.args[3], args[3], builder.add(args[4], step[i])), align=8)
+            for i in range(LANES)
+        ]
+        half = 1
+        while half < LANES:  # swap the off-diagonal blocks of squares of side 2, 4, 8
+            for i in range(LANES):
+                if i & half == 0:
+                    upper, lower = rows[i], rows[i + half]
+                    first_half = [j if j & half == 0 else LANES + j - half for j in range(LANES)]
+                    second_half = [j + half if j & half == 0 else LANES + j for j in range(LANES)]
+                    rows[i], rows[i + half] = _shuffle(builder, upper, lower, first_half, second_half)
+            half *= 2
+        offsets = context.make_array(signature.args[1])(context, builder, args[1]).data
+        for lane in range(LANES):
+            start = builder.load(builder.gep(offsets, [ir.Constant(ir.IntType(64), lane)]))
+            place = _pointer(context, builder, signature.args[0], args[0], builder.add(start, args[2]))
+            builder.store(rows[lane], place, align=8)
+        return context.get_dummy_value()
+
+    return types.none(out, base, types.intp, tile, types.intp), generate
+
+
+def _shuffle(builder, upper, lower, *orders):
+    mask = ir.VectorType(ir.IntType(32), LANES)
+    return [builder.shuffle_vector(upper, lower, ir.Constant(mask, order)) for order in orders]

@@ -15,6 +15,7 @@ from .kernel import BOLUS, COMPLETED, NON_FINITE, RATE, REPLACE, RESET, ROOT_NOT
 
 TERMS = 14  # 0.5**15 / 15! is below 1e-16
 NORM = 0.5
+ROUNDING = 1e-14  # relative; a smaller pivot cannot be told from 0: there is no steady state
 
 
 @njit(error_model="numpy", cache=True)
@@ -23,8 +24,8 @@ def multiply(a, b, out):
     for i in range(n):
         for j in range(n):
             total = 0.0
-            for l in range(n):
-                total += a[i, l] * b[l, j]
+            for m in range(n):
+                total += a[i, m] * b[m, j]
             out[i, j] = total
 
 
@@ -68,8 +69,8 @@ def exponential(a, t, out):
 
 
 @njit(error_model="numpy", cache=True)
-def solve_in_place(a, b):
-    """a x = b by elimination with row exchanges; x replaces b. A singular matrix leaves values that are not finite."""
+def solve_in_place(a, b, noise):
+    """a x = b by elimination with row exchanges; x replaces b, NaN where a pivot is within `noise` of 0."""
     n = b.size
     for k in range(n):
         best = k
@@ -80,6 +81,9 @@ def solve_in_place(a, b):
             for j in range(n):
                 a[k, j], a[best, j] = a[best, j], a[k, j]
             b[k], b[best] = b[best], b[k]
+        if not abs(a[k, k]) > noise:
+            b[:] = np.nan
+            return
         for i in range(k + 1, n):
             factor = a[i, k] / a[k, k]
             for j in range(k, n):
@@ -101,8 +105,8 @@ def carry(a, t, y, n):
     before = y.copy()
     for i in range(n):
         total = 0.0
-        for l in range(y.size):
-            total += step[i, l] * before[l]
+        for m in range(y.size):
+            total += step[i, m] * before[m]
         y[i] = total
 
 
@@ -113,7 +117,7 @@ def steady_state(a, n, j, amount, rate, duration, lag, interval):
     if interval == 0.0:
         b, system = np.zeros(n), -a[:n, :n].copy()
         b[j] = rate
-        solve_in_place(system, b)
+        solve_in_place(system, b, ROUNDING * np.abs(a[:n, :n]).max())
         y[:n] = b
         return y[:n]
     # One interval from nothing, with the doses of the periodic pattern, then (I - P) y = what it leaves.
@@ -138,9 +142,9 @@ def steady_state(a, n, j, amount, rate, duration, lag, interval):
     exponential(a, interval, step)
     system, b = np.empty((n, n)), y[:n].copy()
     for i in range(n):
-        for l in range(n):
-            system[i, l] = (1.0 if i == l else 0.0) - step[i, l]
-    solve_in_place(system, b)
+        for m in range(n):
+            system[i, m] = (1.0 if i == m else 0.0) - step[i, m]
+    solve_in_place(system, b, ROUNDING * (1.0 + np.abs(a[:n, :n]).max() * interval))
     return b
 
 
@@ -160,8 +164,8 @@ def run(matrices, kind, where, value, steady, gap, event_gap, block_first, block
         a[:] = 0.0
         for i in range(n):
             a[i, n + i] = 1.0  # the rate into each state is a further, constant state
-            for l in range(n):
-                a[i, l] = matrices[k, i, l]
+            for m in range(n):
+                a[i, m] = matrices[k, i, m]
         for g in range(gap.shape[1]):
             exponential(a, gap[r, g], steps[g])
         y[:] = 0.0
@@ -173,8 +177,8 @@ def run(matrices, kind, where, value, steady, gap, event_gap, block_first, block
                     step = steps[event_gap[r, e]]
                     for i in range(n):
                         total = 0.0
-                        for l in range(2 * n):
-                            total += step[i, l] * before[l]
+                        for m in range(2 * n):
+                            total += step[i, m] * before[m]
                         y[i] = total
                 j, v, act = where[r, e], value[r, e], kind[r, e]
                 if act == BOLUS:
@@ -198,8 +202,8 @@ def run(matrices, kind, where, value, steady, gap, event_gap, block_first, block
                 step = steps[block_gap[r, block] + s - block_first[r, block]]
                 for o in range(wanted.size):
                     total = 0.0
-                    for l in range(2 * n):
-                        total += step[wanted[o], l] * y[l]
+                    for m in range(2 * n):
+                        total += step[wanted[o], m] * y[m]
                     out[k, o, s] = total
         for o in range(wanted.size):
             for s in range(out.shape[2]):

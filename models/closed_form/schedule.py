@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 from ..dosing.events import Events
 from ..dosing.layout import Layout, Modifiers
@@ -40,7 +42,7 @@ def make_schedule(events: Events, layout: Layout, modified: Modifiers, times: np
     """
     arrays = (modified.bioavailability, modified.lag, modified.rate, modified.duration)
     if all(np.array_equal(a, np.broadcast_to(a[:1], a.shape), equal_nan=True) for a in arrays):
-        modified = Modifiers(*(a[:1] for a in arrays), modified.valid[:1])
+        modified = Modifiers(arrays[0][:1], arrays[1][:1], arrays[2][:1], arrays[3][:1], modified.valid[:1])
     rows = len(modified.valid)
     begin = min(float(events.time[0]), float(times[0]))
     plan = stages(events, layout, modified, begin, float(times[-1]))
@@ -73,7 +75,7 @@ def _flatten(plan: list[Stage], rows: int) -> tuple[np.ndarray, ...]:
                 case Steady():
                     append(stage.start, STEADY, opening.compartment, len(steady))
                     o = opening
-                    numbers = [o.amount, o.rate, o.duration, o.lag, o.interval, float(o.superpose)]
+                    numbers: list[npt.ArrayLike] = [o.amount, o.rate, o.duration, o.lag, o.interval, float(o.superpose)]
                     steady.append(np.stack([np.broadcast_to(v, (rows,)) for v in numbers], axis=1))
         unused = np.isinf(stage.time)
         time.append(np.where(unused, stage.stop, stage.time))
@@ -113,7 +115,7 @@ def _gaps(
     if not shared:
         event_gap = np.where(between > 0, times.size + np.arange(events), -1)
         return np.r_[lengths, between], event_gap, first, first[:-1]
-    runs = sorted((tuple(lengths[a:b].tolist()) for a, b in zip(first[:-1], first[1:], strict=True)), key=len)
+    runs = sorted((tuple(lengths[a:b].tolist()) for a, b in pairwise(first)), key=len)
     table: list[float] = []
     start: dict[tuple[float, ...], int] = {}
     for run in reversed(runs):  # the longest first: shorter ones are often their beginning
@@ -130,5 +132,5 @@ def _gaps(
             at[length] = len(table)
             table.append(length)
     event_gap = np.array([at[length] if length > 0 else -1 for length in between.tolist()], dtype=np.int64)
-    block_gap = np.array([start[tuple(lengths[a:b].tolist())] for a, b in zip(first[:-1], first[1:], strict=True)])
+    block_gap = np.array([start[tuple(lengths[a:b].tolist())] for a, b in pairwise(first)])
     return np.array(table, dtype=np.float64), event_gap, first, block_gap.astype(np.int64)

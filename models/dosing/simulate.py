@@ -285,11 +285,12 @@ def _carry(
         np.concatenate([stage.value, np.broadcast_to([s[2] for s in extra], (twins, len(extra)))], axis=1),
     ).sorted()
     if stage.stop > stage.start:
-        found = solve(system, run.y, p, stage.start, stage.stop, records, times, tolerance, run.u)
+        early = Records(np.where(records.time < stage.stop, records.time, np.inf), records.target, records.value)
+        found = solve(system, run.y, p, stage.start, stage.stop, early, times, tolerance, run.u)
         out[:, which] = found.samples
         run.fail(found.status != Status.COMPLETED, found.status, found.failed_at)
         run.y, run.u = found.y_end, found.inputs_end
-    for j in range(records.time.shape[1]):  # the solver leaves records at its stop to the caller
+    for j in range(records.time.shape[1]):  # those of its end, before the next stage opens
         due = np.flatnonzero(records.time[:, j] == stage.stop)
         where, value = records.target[due, j], records.value[due, j]
         adds = where < len(system.states)

@@ -106,10 +106,11 @@ def stages(events: Events, layout: Layout, modified: Modifiers, begin: float, en
     begin, end : the first stage starts at `begin` if that is before the first row, the last one reaches `end`.
     """
     starts = _break_rows(events)
+    opens = bool(_opens(events, 0))
     spans = []
     for number, row in enumerate(starts):
         following = starts[number + 1] if number + 1 < len(starts) else None
-        first = min(begin, float(events.time[0])) if row == 0 else float(events.time[row])
+        first = min(begin, float(events.time[0])) if row == 0 and not opens else float(events.time[row])
         last = float(events.time[-1]) if following is None else float(events.time[following])
         if following is None:
             last = max(last, end)
@@ -118,6 +119,10 @@ def stages(events: Events, layout: Layout, modified: Modifiers, begin: float, en
         spans.append((row, first, max(first, last)))
     epochs = [i for i, row in enumerate(starts) if i == 0 or _cancels(events, row)]
     out: list[Stage] = []
+    if opens and begin < events.time[0]:  # time before a first row that changes the state
+        none = np.zeros((len(modified.valid), 0))
+        whole = none.astype(np.int64)
+        out.append(Stage(begin, float(events.time[0]), 0, (), none, whole, whole, none))
     for number, head in enumerate(epochs):
         tail = epochs[number + 1] if number + 1 < len(epochs) else len(starts)
         rows = range(starts[head], starts[tail] if tail < len(starts) else len(events))
@@ -129,12 +134,17 @@ def _cancels(e: Events, row: int) -> bool:
     return e.evid[row] in (RESET, RESET_AND_DOSE) or (bool(e.is_dose[row]) and e.ss[row] == 1)
 
 
+def _opens(e: Events, row: int) -> bool:
+    """Whether a row changes the state as a whole."""
+    return _cancels(e, row) or e.evid[row] == REPLACE or (bool(e.is_dose[row]) and e.ss[row] > 0)
+
+
 def _break_rows(e: Events) -> list[int]:
     """Rows that begin a stage."""
     found = [0]
     seen_at = None  # time of the last prediction in the stage
     for row in range(len(e)):
-        whole = _cancels(e, row) or e.evid[row] == REPLACE or (e.is_dose[row] and e.ss[row] > 0)
+        whole = _opens(e, row)
         acts = whole or bool(e.is_dose[row])
         if row > 0 and (whole or (acts and seen_at == e.time[row])):
             found.append(row)
