@@ -148,6 +148,17 @@ def modes(p, peripherals, oral, effect, lam, V, W):
 
 
 @njit(error_model="numpy", cache=True)
+def merge(time, times, first, last, before, out):
+    """How many events of each row stand at or before the samples first ... last - 1, plus those `before`."""
+    for r in range(time.shape[0]):
+        e = 0
+        for s in range(first, last):
+            while e < time.shape[1] and time[r, e] <= times[s]:
+                e += 1
+            out[r, s] = before + e
+
+
+@njit(error_model="numpy", cache=True)
 def steady_mode(lam, w, amount, rate, duration, lag, interval):
     """One mode just before the dose of a long run of doses (see `dosing.timeline.Steady`)."""
     if interval == 0.0:

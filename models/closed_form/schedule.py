@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..dosing.events import Events
 from ..dosing.layout import Layout, Modifiers
 from ..dosing.timeline import Replace, Reset, Stage, Steady, stages
-from .kernel import NOTHING, REPLACE, RESET, STEADY
+from .kernel import NOTHING, REPLACE, RESET, STEADY, merge
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,11 @@ def make_schedule(events: Events, layout: Layout, modified: Modifiers, times: np
     plan = stages(events, layout, modified, begin, float(times[-1]))
     time, kind, where, value, steady = _flatten(plan, rows)
     applied = _applied(plan, time, times, rows)
-    shared = rows == 1
-    rows_of = [_gaps(time[r], applied[r], times, begin, shared) for r in range(rows)]
-    gap, event_gap, block_first, block_gap = (np.stack([row[i] for row in rows_of]) for i in range(4))
+    if rows == 1:
+        found = [a[None] for a in _shared_gaps(time[0], applied[0], times, begin)]
+    else:
+        found = _own_gaps(time, applied, times, begin)
+    gap, event_gap, block_first, block_gap = found
     has_infusions = bool(((kind == 1) & (value != 0)).any())
     return Schedule(kind, where, value, steady, gap, event_gap, block_first, block_gap, has_infusions)
 
@@ -93,28 +95,32 @@ def _applied(plan: list[Stage], time: np.ndarray, times: np.ndarray, rows: int) 
     offset = 0
     for i, stage in enumerate(plan):
         count = len(stage.openings) + stage.time.shape[1]
-        mine = times >= stage.start
-        if i + 1 < len(plan):
-            mine &= times < stage.stop
-        for r in range(rows):
-            inside = time[r, offset : offset + count]
-            out[r, mine] = offset + np.searchsorted(inside, times[mine], "right")
+        first = int(np.searchsorted(times, stage.start))
+        last = int(np.searchsorted(times, stage.stop)) if i + 1 < len(plan) else times.size
+        merge(time[:, offset : offset + count], times, first, last, offset, out)
         offset += count
     return out
 
 
-def _gaps(
-    time: np.ndarray, applied: np.ndarray, times: np.ndarray, begin: float, shared: bool
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Lengths of time of one row. A shared row keeps runs of equal lengths once; the values are the same either way."""
-    events = time.size
-    first = np.searchsorted(applied, np.arange(events + 2), "left")
+def _own_gaps(time: np.ndarray, applied: np.ndarray, times: np.ndarray, begin: float) -> list[np.ndarray]:
+    """Gaps of a row for every twin: one for each sample, then one for each event."""
+    rows, events = time.shape
+    previous = np.concatenate([np.full((rows, 1), begin), time], axis=1)
+    between = np.diff(previous, axis=1)
+    gap = np.concatenate([times - np.take_along_axis(previous, applied, axis=1), between], axis=1)
+    event_gap = np.where(between > 0, times.size + np.arange(events), -1)
+    slot = (np.arange(rows)[:, None] * (events + 1) + applied).ravel()
+    sizes = np.bincount(slot, minlength=rows * (events + 1)).reshape(rows, events + 1)
+    block_first = np.concatenate([np.zeros((rows, 1), np.int64), np.cumsum(sizes, axis=1)], axis=1)
+    return [gap, event_gap, block_first, block_first[:, :-1]]
+
+
+def _shared_gaps(time: np.ndarray, applied: np.ndarray, times: np.ndarray, begin: float) -> list[np.ndarray]:
+    """Gaps of the one row of all twins: runs of equal lengths stand once; the values are those of `_own_gaps`."""
+    first = np.searchsorted(applied, np.arange(time.size + 2), "left")
     previous = np.r_[begin, time]
     lengths = times - previous[applied]
     between = np.diff(previous)
-    if not shared:
-        event_gap = np.where(between > 0, times.size + np.arange(events), -1)
-        return np.r_[lengths, between], event_gap, first, first[:-1]
     runs = sorted((tuple(lengths[a:b].tolist()) for a, b in pairwise(first)), key=len)
     table: list[float] = []
     start: dict[tuple[float, ...], int] = {}
@@ -133,4 +139,4 @@ def _gaps(
             table.append(length)
     event_gap = np.array([at[length] if length > 0 else -1 for length in between.tolist()], dtype=np.int64)
     block_gap = np.array([start[tuple(lengths[a:b].tolist())] for a, b in pairwise(first)])
-    return np.array(table, dtype=np.float64), event_gap, first, block_gap.astype(np.int64)
+    return [np.array(table, dtype=np.float64), event_gap, first, block_gap.astype(np.int64)]

@@ -87,15 +87,15 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class _Dose:
-    """A dose of one row, as given; every array (twin,)."""
+class _Doses:
+    """What one row gives: `start`, `stop` (twin, dose), start inf where nothing is left to give; others (twin, 1)."""
 
     row: int
     compartment: int
     start: np.ndarray
+    stop: np.ndarray
     amount: np.ndarray
     rate: np.ndarray
-    duration: np.ndarray
 
 
 def stages(events: Events, layout: Layout, modified: Modifiers, begin: float, end: float) -> list[Stage]:
@@ -159,7 +159,7 @@ def _epoch(
     e: Events, layout: Layout, modified: Modifiers, rows: range, spans: list[tuple[int, float, float]]
 ) -> list[Stage]:
     """Stages from one reset to the next; `spans` holds first row, start and stop of each."""
-    doses: list[_Dose] = []
+    doses: list[_Doses] = []
     openings: dict[int, list[Opening]] = {}
     for row in rows:
         here: list[Opening] = []
@@ -193,7 +193,7 @@ def _epoch(
     return out
 
 
-def _given(e: Events, row: int, layout: Layout, m: Modifiers) -> tuple[list[Opening], list[_Dose]]:
+def _given(e: Events, row: int, layout: Layout, m: Modifiers) -> tuple[list[Opening], list[_Doses]]:
     """What a dose row does: a steady state first where it asks for one, then this dose, the further ones, the past."""
     c = layout.index(str(e.cmt[row])) or 0
     time, interval = float(e.time[row]), float(e.ii[row])
@@ -213,23 +213,16 @@ def _given(e: Events, row: int, layout: Layout, m: Modifiers) -> tuple[list[Open
         if interval == 0:
             return steady, []  # the constant infusion ends here
         first = -int(np.floor(((lag + duration) / interval).max()))
-    doses = []
-    for k in range(first, int(e.addl[row]) + 1):
-        start = time + k * interval + lag
-        if k >= 0:
-            doses.append(_Dose(row, c, start, amount, rate, duration))
-            continue
-        # A dose of the past that is still to come, or still running.
-        stop = start + duration
-        under_way = np.where(duration > 0, stop > time, start >= time)
-        begun = np.maximum(start, time)
-        doses.append(
-            _Dose(row, c, np.where(under_way, begun, np.inf), amount, rate, np.where(under_way, stop - begun, 0.0))
-        )
-    return steady, doses
+    number = np.arange(first, int(e.addl[row]) + 1)
+    start = time + number * interval + lag[:, None]
+    stop = start + duration[:, None]
+    if first < 0:  # doses of the past that are still to come, or still running
+        under_way = (number >= 0) | np.where(duration[:, None] > 0, stop > time, start >= time)
+        start = np.where(under_way, np.maximum(start, time), np.inf)
+    return steady, [_Doses(row, c, start, stop, amount[:, None], rate[:, None])]
 
 
-def _records(doses: list[_Dose], twins: int, compartments: int) -> tuple[np.ndarray, ...]:
+def _records(doses: list[_Doses], twins: int, compartments: int) -> tuple[np.ndarray, ...]:
     """Sorted boluses and running sums of rates: time, kind, compartment, value, row, each (twin, record)."""
     none = np.zeros((twins, 0))
     parts = [(none, BOLUS, 0, none, none)]  # time, kind, compartment, value, row
@@ -237,8 +230,8 @@ def _records(doses: list[_Dose], twins: int, compartments: int) -> tuple[np.ndar
         mine = [d for d in doses if d.compartment == c]
         for d in mine:
             if (d.rate == 0).any():
-                time = np.where(d.rate == 0, d.start, np.inf)[:, None]
-                parts.append((time, BOLUS, c, d.amount[:, None], np.full_like(time, d.row)))
+                time = np.where(d.rate == 0, d.start, np.inf)
+                parts.append((time, BOLUS, c, np.broadcast_to(d.amount, time.shape), np.full_like(time, d.row)))
         infusions = [d for d in mine if (d.rate != 0).any()]
         if infusions:
             parts.append(_running_rates(infusions, c))
@@ -251,12 +244,16 @@ def _records(doses: list[_Dose], twins: int, compartments: int) -> tuple[np.ndar
     return tuple(np.take_along_axis(a, order, axis=1) for a in (time, kind, compartment, value, row))
 
 
-def _running_rates(infusions: list[_Dose], c: int) -> tuple[np.ndarray, int, int, np.ndarray, np.ndarray]:
+def _running_rates(infusions: list[_Doses], c: int) -> tuple[np.ndarray, int, int, np.ndarray, np.ndarray]:
     """The summed rate into compartment `c` from each start and end on."""
-    edges = [np.where(d.rate != 0, t, np.inf) for d in infusions for t in (d.start, d.start + d.duration)]
-    time = np.stack(edges, axis=1)
-    step = np.stack([s for d in infusions for s in (d.rate, -d.rate)], axis=1)
-    row = np.repeat([float(d.row) for d in infusions], 2)
+    edges, steps, rows = [], [], []
+    for d in infusions:
+        runs = (d.rate != 0) & np.isfinite(d.start)
+        pair = np.where(runs[..., None], np.stack([d.start, d.stop], axis=2), np.inf)
+        edges.append(pair.reshape(len(d.start), -1))
+        steps.append(np.tile(np.concatenate([d.rate, -d.rate], axis=1), d.start.shape[1]))
+        rows.append(np.full(2 * d.start.shape[1], float(d.row)))
+    time, step, row = np.concatenate(edges, axis=1), np.concatenate(steps, axis=1), np.concatenate(rows)
     order = np.argsort(time, axis=1, kind="stable")
     running = np.cumsum(np.where(order % 2 == 0, 1, -1), axis=1)
     total = np.cumsum(np.take_along_axis(step, order, axis=1), axis=1)
