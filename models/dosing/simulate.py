@@ -229,7 +229,7 @@ def _steady(
     target = system.states.index(place.state)
     start = quiet.copy()
     records = Records.empty(twins, 3)
-    if (dose.rate == 0).all() and dose.interval > 0:
+    if not dose.infused:
         records.time[:, 0] = np.mod(dose.lag, dose.interval)
         records.target[:, 0], records.value[:, 0] = target, dose.amount
         found = periodic_state(system, p, dose.interval, records, initial, start, tolerance, free)

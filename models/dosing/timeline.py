@@ -51,7 +51,7 @@ class Replace:
 class Steady:
     """The periodic state of one dose every `interval`, taken `lag` before the dose arrives; arrays (twin,).
 
-    `rate` is 0 for a bolus of `amount`; `interval` 0 is a constant infusion at `rate`. `superpose` adds the state to
+    `rate` is 0 for a bolus (not `infused`) of `amount`; `interval` 0 is a constant infusion at `rate`. `superpose` adds the state to
     what is there (its difference from the initial state, which is 0 in a body without baseline).
     """
 
@@ -61,6 +61,7 @@ class Steady:
     duration: np.ndarray
     lag: np.ndarray
     interval: float
+    infused: bool
     superpose: bool
 
 
@@ -209,7 +210,7 @@ def _given(e: Events, row: int, layout: Layout, m: Modifiers) -> tuple[list[Open
     steady: list[Opening] = []
     first = 0
     if e.ss[row] > 0:
-        steady = [Steady(c, amount, rate, duration, lag, interval, bool(e.ss[row] == 2))]
+        steady = [Steady(c, amount, rate, duration, lag, interval, bool(e.rate[row] != 0), bool(e.ss[row] == 2))]
         if interval == 0:
             return steady, []  # the constant infusion ends here
         first = -int(np.floor(((lag + duration) / interval).max()))
