@@ -51,8 +51,8 @@ class Replace:
 class Steady:
     """The periodic state of one dose every `interval`, taken `lag` before the dose arrives; arrays (twin,).
 
-    `rate` is 0 for a bolus (not `infused`) of `amount`; `interval` 0 is a constant infusion at `rate`. `superpose` adds the state to
-    what is there (its difference from the initial state, which is 0 in a body without baseline).
+    `rate` is 0 for a bolus (not `infused`) of `amount`; `interval` 0 is a constant infusion at `rate`. `superpose` adds
+    the state to what is there (its difference from the initial state, which is 0 in a body without baseline).
     """
 
     compartment: int
