@@ -59,12 +59,14 @@ def _load(source: str, drivers: tuple[Path, ...]) -> ModuleType:
     import numba
     import numpy
 
+    from .lanes.machine import writers_digest
+
     files = {path.name: path.read_text() for path in sorted(_KERNEL.glob("*.py"))}
     files["rhs.py"] = source
     for driver in drivers:
         files[driver.name] = _IMPORT.sub(r"from .\1 import", driver.read_text())
     versions = f"{numba.__version__} {llvmlite.__version__} {numpy.__version__} {sys.version_info[:3]}"
-    text = versions + "".join(f"\0{name}\0{files[name]}" for name in sorted(files))
+    text = f"{versions} {writers_digest()}" + "".join(f"\0{name}\0{files[name]}" for name in sorted(files))
     name = f"twinarm_kernel_{hashlib.sha256(text.encode()).hexdigest()[:20]}"
     folder = cache_folder() / name
     if not folder.exists():
