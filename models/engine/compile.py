@@ -44,7 +44,7 @@ def cache_folder() -> Path:
 
 
 def compiled(system: System, drivers: Iterable[Path] = ()) -> ModuleType:
-    """The package that holds `rhs`, `tsit5`, `random`, `ensemble` and any further `drivers` (paths of modules).
+    """The package that holds `rhs`, `tsit5`, `random` and any further `drivers` (paths of modules).
 
     A driver is an ordinary module of a model that imports from `engine.kernel`; in the compiled package these imports
     lead to the system's own right-hand side.
@@ -53,20 +53,37 @@ def compiled(system: System, drivers: Iterable[Path] = ()) -> ModuleType:
         return _load(rhs_source(system), tuple(drivers))
 
 
+def shared_driver() -> ModuleType:
+    """The compiled driver of lanes: it knows no system, so it is compiled once for all."""
+    with _LOADING:
+        return _shared()
+
+
+@cache
+def _shared() -> ModuleType:
+    files = {name: (_KERNEL / name).read_text() for name in ("__init__.py", "driver.py")}
+    return _package(files, "").driver
+
+
 @cache
 def _load(source: str, drivers: tuple[Path, ...]) -> ModuleType:
-    import llvmlite
-    import numba
-    import numpy
-
-    from .lanes.machine import writers_digest
-
     files = {path.name: path.read_text() for path in sorted(_KERNEL.glob("*.py"))}
     files["rhs.py"] = source
     for driver in drivers:
         files[driver.name] = _IMPORT.sub(r"from .\1 import", driver.read_text())
+    from .lanes.machine import writers_digest
+
+    return _package(files, writers_digest())
+
+
+def _package(files: dict[str, str], further: str) -> ModuleType:
+    """The package of these files, named by their content and by `further`, which they depend on."""
+    import llvmlite
+    import numba
+    import numpy
+
     versions = f"{numba.__version__} {llvmlite.__version__} {numpy.__version__} {sys.version_info[:3]}"
-    text = f"{versions} {writers_digest()}" + "".join(f"\0{name}\0{files[name]}" for name in sorted(files))
+    text = f"{versions} {further}" + "".join(f"\0{name}\0{files[name]}" for name in sorted(files))
     name = f"twinarm_kernel_{hashlib.sha256(text.encode()).hexdigest()[:20]}"
     folder = cache_folder() / name
     if not folder.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +19,14 @@ class Graph:
     def __init__(self) -> None:
         self.nodes: list[tuple[Any, ...]] = []
         self._known: dict[tuple[Any, ...], int] = {}
+
+    @classmethod
+    def of(cls, nodes: Iterable[tuple[Any, ...]]) -> Graph:
+        """A graph that begins with these operations."""
+        graph = cls()
+        for node in nodes:
+            graph.add(*node)
+        return graph
 
     def add(self, *node: Any) -> Symbol:
         if node not in self._known:

@@ -185,7 +185,7 @@ def _is_nan(x: Number) -> Truth:
 
 
 def tanh(x: Number) -> Number:
-    """With t = exp(2 |x|) - 1 in two parts: t / (t + 2) and the remainder of the division; from t = 2, 1 - 2 / (t + 2)."""
+    """t / (t + 2) with t = exp(2 |x|) - 1 in two parts and the division's remainder; 1 - 2 / (t + 2) from t = 2."""
     size = minimum(abs(x), 22.0)
     k, r = _reduced(size + size)
     scale = _power_of_two(k)

@@ -1,0 +1,115 @@
+"""The loop of all lanes: step, judge, sample, until a lane needs the driver."""
+
+from __future__ import annotations
+
+from llvmlite import ir
+
+from ..trace import Graph
+from . import control
+from .block import Block, Layout
+from .equations import Equations
+from .sampling import write_samples
+from .step import Method, RightHandSide, Step
+from .values import DOUBLE, INT64, Number, Truth, Writer, maximum, select
+
+# Values of models.model.Status.
+STEP_LIMIT, STEP_TOO_SMALL, NON_FINITE = 2.0, 3.0, 4.0
+
+
+def write_advance(name: str, graph: Graph, ends: list[int], layout: Layout, method: Method, lanes: int) -> str:
+    """LLVM text of `i64 name(double* block, double* settings)`.
+
+    It takes steps until at least one lane has reached its stop or has failed, and gives the bits of these lanes.
+    `settings` are the relative and the absolute tolerance and the limit of steps.
+    """
+    module = ir.Module()
+    pointer = DOUBLE.as_pointer()
+    function = ir.Function(module, ir.FunctionType(INT64, [pointer, pointer]), name)
+    for argument in function.args:
+        argument.add_attribute("noalias")
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    writer = Writer(module, builder, lanes)
+    block = Block(writer, layout, function.args[0])
+    rtol, atol, limit = (_everywhere(writer, function.args[1], i) for i in range(3))
+    top = builder.append_basic_block("step")
+    builder.branch(top)
+    builder.position_at_end(top)
+
+    equations = Equations(writer, block, graph, ends)
+    fresh = block.get("fresh") > 0.0
+    with builder.if_then(fresh.any()):
+        _begin(block, fresh, equations.rhs, method, (rtol, atol))
+
+    t, stop, wanted = block.get("time"), block.get("stop"), block.get("wanted")
+    active = block.get("active") > 0.0
+    h, last = control.step_length(wanted, stop - t)
+    step = Step(writer, block, t, h, block.states(), rtol, atol, equations.rhs, equations.linearised)
+    taken = method.take(step)
+    verdict = control.judge(taken.error, h, wanted, last, block.get("error"), method.order)
+    accepted = verdict.accepted & active
+    end = select(last, stop, t + h)
+    write_samples(block, taken, t, h, end, accepted)
+
+    taken_steps = block.get("steps") + 1.0
+    beyond = (taken_steps >= limit) & ~(accepted & last)
+    status = _failures(step, verdict, beyond, active, method.first_stage)
+    block.put(select(accepted, end, t), "time")
+    block.put(verdict.wanted, "wanted")
+    block.put(select(accepted, verdict.error, block.get("error")), "error")
+    block.put(taken_steps, "steps")
+    block.put(status, "status")
+    for row, values in {"y": taken.y, **taken.kept}.items():
+        old = block.states(row)
+        block.put_states([select(accepted, a, b) for a, b in zip(values, old, strict=True)], row)
+    attention = (((accepted & last) | (status > 0.0)) & active).bits()
+    ready = builder.append_basic_block("ready")
+    builder.cbranch(builder.icmp_unsigned("==", attention, INT64(0)), top, ready)
+    builder.position_at_end(ready)
+    builder.ret(attention)
+    return str(module)
+
+
+def _everywhere(writer: Writer, pointer: ir.Value, index: int) -> Number:
+    """One number of the settings in all lanes."""
+    builder = writer.builder
+    value = builder.load(builder.gep(pointer, [INT64(index)]))
+    if writer.lanes == 1:
+        return Number(writer, value)
+    kind = writer.type_of(DOUBLE)
+    one = builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.IntType(32)(0))
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), writer.lanes), [0] * writer.lanes)
+    return Number(writer, builder.shuffle_vector(one, one, mask))
+
+
+def _begin(block: Block, fresh: Truth, rhs: RightHandSide, method: Method, tolerance: tuple[Number, Number]) -> None:
+    """First stage, and first step where none is wanted, of the lanes whose state or inputs have changed."""
+    t, y, wanted = block.get("time"), block.states(), block.get("wanted")
+    dy = rhs(t, y)
+    if method.first_stage:
+        old = block.states(method.first_stage)
+        block.put_states([select(fresh, a, b) for a, b in zip(dy, old, strict=True)], method.first_stage)
+    unknown = fresh & (wanted <= 0.0)
+    block.put(select(unknown, control.first_step(y, dy, block.get("stop") - t, tolerance), wanted), "wanted")
+    block.put(select(unknown, control.MEMORY, block.get("error")), "error")
+    block.put(block.writer.number(0.0), "fresh")
+
+
+def _failures(step: Step, verdict: control.Verdict, beyond: Truth, active: Truth, first_stage: str) -> Number:
+    """Status of each lane: 0 while nothing is wrong. `beyond` marks lanes at their limit of steps."""
+    writer, block = step.writer, step.block
+    builder = writer.builder
+    small = ~verdict.accepted & (verdict.wanted <= control.TINY * maximum(abs(step.t), 1e-3))
+    status = select(small, STEP_TOO_SMALL, select(beyond, STEP_LIMIT, 0.0))
+    before = builder.block
+    broken = verdict.broken & active
+    with builder.if_then(broken.any(), likely=False):
+        sound = writer.truth(True)
+        slopes = block.states(first_stage) if first_stage else step.rhs(step.t, step.y)
+        for value in (*step.y, *slopes):
+            sound = sound & (abs(value) < control.HUGE)
+        found = select(broken & ~sound, NON_FINITE, status)
+        inside = builder.block
+    both = builder.phi(writer.type_of(DOUBLE))
+    both.add_incoming(status.ir, before)
+    both.add_incoming(found.ir, inside)
+    return Number(writer, both)

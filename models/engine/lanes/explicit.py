@@ -1,0 +1,77 @@
+"""One step of an explicit Runge-Kutta method whose first stage is the last one of the step before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .control import Order, root_mean_square, scales
+from .elementary import polynomial
+from .step import Step, Taken
+from .tableau import Tableau
+from .values import Number, fma, maximum, select, sqrt
+
+
+def combined(weights: Sequence[float | Number], stages: Sequence[list[Number]], i: int) -> Number:
+    """Weighted sum over the stages of state i, without those of weight 0."""
+    terms = [(w, k[i]) for w, k in zip(weights, stages, strict=False) if not (isinstance(w, float) and w == 0.0)]
+    weight, first = terms[0]
+    total = first * weight
+    for weight, stage in terms[1:]:
+        total = fma(stage, weight, total)
+    return total
+
+
+@dataclass(frozen=True)
+class Explicit:
+    """The method of a tableau."""
+
+    tableau: Tableau
+
+    @property
+    def name(self) -> str:
+        return self.tableau.name
+
+    @property
+    def order(self) -> Order:
+        return self.tableau.order
+
+    @property
+    def first_stage(self) -> str:
+        return "k"
+
+    def further_rows(self, states: int) -> tuple[tuple[str, int], ...]:
+        return ((self.first_stage, states),)
+
+    def take(self, step: Step) -> Taken:
+        h, y, tableau = step.h, step.y, self.tableau
+        every = range(len(y))
+        stages = [step.block.states(self.first_stage)]
+        z = y
+        for c, a in zip(tableau.c[1:], tableau.a[1:], strict=True):
+            z = [fma(h, combined(a, stages, i), y[i]) for i in every]
+            stages.append(step.rhs(fma(h, c, step.t), z))
+        scale = scales([maximum(abs(z[i]), abs(y[i])) for i in every], step.rtol, step.atol)
+        inverse = [1.0 / s for s in scale]
+        error = root_mean_square([combined(tableau.error, stages, i) * inverse[i] for i in every])
+        if tableau.second:
+            other = root_mean_square([combined(tableau.second, stages, i) * inverse[i] for i in every])
+            error = _of_two(error, other)
+
+        def prepare() -> None:
+            for c, a in zip(tableau.extra_c, tableau.extra_a, strict=True):
+                inner = [fma(h, combined(a, stages, i), y[i]) for i in every]
+                stages.append(step.rhs(fma(h, c, step.t), inner))
+
+        def inside(theta: Number) -> list[Number]:
+            weights = [theta * polynomial(theta, row) if any(row) else 0.0 for row in tableau.dense]
+            return [fma(h, combined(weights, stages, i), y[i]) for i in every]
+
+        return Taken(z, h * error, prepare, inside, {self.first_stage: stages[len(tableau.c) - 1]})
+
+
+def _of_two(third: Number, fifth: Number) -> Number:
+    """Hairer's estimate of DOP853 from its errors of order 3 and 5."""
+    square = fifth * fifth
+    size = fma(third * third, 0.01, square)
+    return select(size > 0.0, square / sqrt(select(size > 0.0, size, 1.0)), 0.0)

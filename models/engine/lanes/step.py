@@ -1,0 +1,72 @@
+"""What every method of integration is given, and what it gives back, for one step of all lanes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from .block import Block
+from .control import Order
+from .values import Number, Writer
+
+RightHandSide = Callable[[Number, list[Number]], list[Number]]
+# The derivatives, their entries by (row, column) of the Jacobian, and their derivatives by time.
+Linearised = Callable[[Number, list[Number]], tuple[list[Number], dict[tuple[int, int], Number], dict[int, Number]]]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step from (t, y) of length h; parameters and inputs stand in the block and are held."""
+
+    writer: Writer
+    block: Block
+    t: Number
+    h: Number
+    y: list[Number]
+    rtol: Number
+    atol: Number
+    rhs: RightHandSide
+    linearised: Linearised
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The end of a step: the new state, its error over the tolerated one, and how to read states inside it.
+
+    `prepare` writes what only samples need, once, before `inside(theta)` is used. `kept` are rows that change with
+    the state.
+    """
+
+    y: list[Number]
+    error: Number
+    prepare: Callable[[], None]
+    inside: Callable[[Number], list[Number]]
+    kept: dict[str, list[Number]] = field(default_factory=dict)
+
+
+class Method(Protocol):
+    """A method of integration."""
+
+    @property
+    def name(self) -> str:
+        """Its name in `solve`."""
+        ...
+
+    @property
+    def order(self) -> Order:
+        """Exponents of its step control."""
+        ...
+
+    @property
+    def first_stage(self) -> str:
+        """Row of the derivative at the beginning of the step, kept from step to step; empty: not kept."""
+        ...
+
+    def further_rows(self, states: int) -> tuple[tuple[str, int], ...]:
+        """Rows of the block that are its own."""
+        ...
+
+    def take(self, step: Step) -> Taken:
+        """Write the instructions of one step."""
+        ...
