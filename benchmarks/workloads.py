@@ -70,7 +70,7 @@ def w1(twins: int) -> Workload:
     doses = _records([(24.0 * day, 0, 100.0) for day in range(28)], twins)
     times = np.arange(0.0, 673.0, 3.0)
     return Workload(
-        "W1", W1, np.zeros((twins, 4)), p, np.zeros((twins, 0)), doses, times, 672.0, W1.states[1:], "tsit5"
+        "W1", W1, np.zeros((twins, 4)), p, np.zeros((twins, 0)), doses, times, 672.0, W1.states[1:], "dop853"
     )
 
 

@@ -40,7 +40,7 @@ def solve(
     sample_times: npt.ArrayLike | None = None,
     tolerance: Tolerance | None = None,
     inputs0: npt.ArrayLike | None = None,
-    method: Literal["tsit5", "rodas5p"] = "tsit5",
+    method: Literal["tsit5", "dop853", "rodas5p"] = "tsit5",
     lanes: Literal[1, 4, 8] = 8,
 ) -> Solution:
     """Integrate every twin from `start` to `stop` in the system's time unit, each with its own adaptive step.

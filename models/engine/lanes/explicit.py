@@ -56,7 +56,7 @@ class Explicit:
         error = root_mean_square([combined(tableau.error, stages, i) * inverse[i] for i in every])
         if tableau.second:
             other = root_mean_square([combined(tableau.second, stages, i) * inverse[i] for i in every])
-            error = _of_two(error, other)
+            error = _of_two(other, error)
 
         def prepare() -> None:
             for c, a in zip(tableau.extra_c, tableau.extra_a, strict=True):
@@ -74,4 +74,5 @@ def _of_two(third: Number, fifth: Number) -> Number:
     """Hairer's estimate of DOP853 from its errors of order 3 and 5."""
     square = fifth * fifth
     size = fma(third * third, 0.01, square)
-    return select(size > 0.0, square / sqrt(select(size > 0.0, size, 1.0)), 0.0)
+    none = size.equals(0.0)
+    return select(none, 0.0, square / sqrt(select(none, 1.0, size)))

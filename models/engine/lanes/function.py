@@ -11,13 +11,14 @@ from ..system import System
 from ..trace import Graph, trace
 from .advance import write_advance
 from .block import Layout
+from .dop853 import DOP853
 from .explicit import Explicit
 from .machine import function_address
 from .rosenbrock import Rosenbrock
 from .step import Method
 from .tableau import TSIT5
 
-METHODS: dict[str, Method] = {"tsit5": Explicit(TSIT5), "rodas5p": Rosenbrock()}
+METHODS: dict[str, Method] = {"tsit5": Explicit(TSIT5), "dop853": Explicit(DOP853), "rodas5p": Rosenbrock()}
 
 
 @dataclass(frozen=True)

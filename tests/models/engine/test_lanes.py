@@ -46,7 +46,7 @@ def all_bytes(found):
     return [getattr(found, name).tobytes() for name in found.__dataclass_fields__]
 
 
-METHODS = ["tsit5", "rodas5p"]
+METHODS = ["tsit5", "dop853", "rodas5p"]
 
 
 @pytest.mark.parametrize("lanes", [1, 4])
@@ -101,3 +101,33 @@ def test_sample_times_may_be_each_twins_own():
         assert found.samples[k].tobytes() == alone.samples.tobytes()
     with pytest.raises(ValueError, match="3 rows for 2 twins"):
         solve(EVERYTHING, y0[:2], p[:2], 0.0, 3.0, sample_times=own)
+
+
+@pytest.mark.parametrize(("method", "least"), [("tsit5", 4.5), ("dop853", 6.5), ("rodas5p", 4.0)])
+def test_the_error_falls_with_the_order_of_the_method(method, least):
+    """Over a smooth orbit, from the steps that two tolerances take."""
+
+    def orbit(t, y, p, u):
+        cube = (y.x * y.x + y.y * y.y) ** 1.5
+        return y.vx, y.vy, -y.x / cube, -y.y / cube
+
+    system = System("orbit", ("x", "y", "vx", "vy"), (), (), orbit, "second")
+    steps, errors = [], []
+    for rtol in (1e-5, 1e-8):
+        start = [[1.0, 0.0, 0.0, 1.0]]
+        found = solve(system, start, np.zeros((1, 0)), 0.0, 6.0, None, [6.0], Tolerance(rtol, rtol), method=method)
+        steps.append(found.steps[0])
+        errors.append(np.hypot(found.samples[0, 0, 0] - np.cos(6.0), found.samples[0, 0, 1] - np.sin(6.0)))
+    assert np.log(errors[0] / errors[1]) / np.log(steps[1] / steps[0]) > least
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_samples_inside_a_step_are_as_good_as_its_ends(method):
+    def decay(t, y, p, u):
+        return (-p.k * y.x,)
+
+    system = System("decay", ("x",), ("k",), (), decay, "hour")
+    times = np.linspace(0.0, 4.0, 401)
+    found = solve(system, [[1.0]], [[1.0]], 0.0, 4.0, None, times, Tolerance(1e-9, 1e-12), method=method)
+    assert found.steps[0] < 200
+    assert np.abs(found.samples[0, :, 0] - np.exp(-times)).max() < 3e-8
