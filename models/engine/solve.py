@@ -50,7 +50,8 @@ def solve(
     y0 : array (twin, state)
     p : array (twin, parameter)
     start, stop : array (twin,) or number
-    records : sorted by time; those at or after `start` and before `stop` are applied, and landed on exactly.
+    records : sorted by time; those at or after `start` and before `stop` are applied, and landed on exactly;
+        one at `stop` is left to the next call, which begins there.
     sample_times : array (sample,) or (twin, sample), sorted; a sample at a record's time reads the state after it, one
         outside [start, stop] is NaN.
     inputs0 : array (twin, input), 0 where not given.

@@ -41,7 +41,7 @@ def serve(lane, k, block, whole, sizes, record, stop, time, target, value, sampl
     t = block[TIME, lane]
     records = time.shape[1]
     inputs_at = STATE + states + parameters
-    while record[lane] < records and time[k, record[lane]] <= t:
+    while record[lane] < records and time[k, record[lane]] <= t and time[k, record[lane]] < stop[k]:
         where = target[k, record[lane]]
         if where < states:
             block[STATE + where, lane] += value[k, record[lane]]
@@ -114,7 +114,7 @@ def drive(
     """Integrate the rows `twins` of y from start to stop, in place; out (twin, sample, state) is filled on the way.
 
     `whole` is `block` seen as integers. Each row of `samples` ends with inf. Records at `stop` itself are applied by
-    the next call, unless start == stop; a sample at a record's time reads the state after it.
+    the next call, which begins there; a sample at a record's time reads the state after it.
     """
     lanes = block.shape[1]
     twin = np.full(lanes, -1, np.int64)

@@ -67,6 +67,14 @@ def test_a_sample_at_a_dose_reads_the_state_after_it():
     assert found.samples[0, :, 0].tolist() == [0.0, 7.0, 7.0]
 
 
+def test_two_calls_in_a_row_give_a_dose_between_them_once():
+    p, records = [[0.0, 0.0, 1.0]], dose_at([(0.0, 1.0), (2.0, 7.0), (4.0, 3.0)])
+    first = solve(ORAL, np.zeros((1, 2)), p, 0.0, 2.0, records)
+    assert first.y_end[0, 0] == 1.0
+    second = solve(ORAL, first.y_end, p, 2.0, 4.0, records)
+    assert second.y_end[0, 0] == 8.0
+
+
 def wiggly(t, y, p, u):
     gate = where(y.a > p.edge, 1.0, 0.5)
     return (
