@@ -30,9 +30,9 @@ from workloads import WORKLOADS, Workload
 from twinarm.models.engine import Records, Solution, solve
 from twinarm.models.engine.compile import cache_folder
 from twinarm.models.engine.lanes import values
-from twinarm.models.engine.lanes.block import Block, Layout
+from twinarm.models.engine.lanes.block import Block
 from twinarm.models.engine.lanes.equations import Equations
-from twinarm.models.engine.lanes.function import METHODS
+from twinarm.models.engine.lanes.function import METHODS, layout_of
 from twinarm.models.engine.lanes.machine import function_address
 from twinarm.models.engine.lanes.step import Step
 from twinarm.models.engine.reference import reference_solution
@@ -100,10 +100,8 @@ def operations(workload: Workload, method: str) -> int:
     pointer = values.DOUBLE.as_pointer()
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), [pointer]), "step")
     writer = values.Writer(module, ir.IRBuilder(function.append_basic_block()), LANES)
-    size = len(system.states)
-    shape = Layout(size, len(system.parameters), len(system.inputs), METHODS[method].further_rows(size))
-    block = Block(writer, shape, function.args[0])
     graph, ends = trace(system)
+    block = Block(writer, layout_of(system, graph, ends, method), function.args[0])
     equations = Equations(writer, block, graph, ends)
     t, h, rtol, atol = (block.get("time") for _ in range(4))
     METHODS[method].take(Step(writer, block, t, h, block.states(), rtol, atol, equations.rhs, equations.linearised))

@@ -9,7 +9,8 @@ from . import control
 from .block import Block, Layout
 from .equations import Equations
 from .sampling import write_samples
-from .step import Method, RightHandSide, Step
+from .step import Method, Step
+from .switches import find_switches, land
 from .values import DOUBLE, INT64, Number, Truth, Writer, maximum, select
 
 # Values of models.model.Status.
@@ -35,10 +36,10 @@ def write_advance(name: str, graph: Graph, ends: list[int], layout: Layout, meth
     builder.branch(top)
     builder.position_at_end(top)
 
-    equations = Equations(writer, block, graph, ends)
+    equations = Equations(writer, block, graph, ends, tuple(find_switches(graph, ends)))
     fresh = block.get("fresh") > 0.0
     with builder.if_then(fresh.any()):
-        _begin(block, fresh, equations.rhs, method, (rtol, atol))
+        _begin(block, fresh, equations, method, (rtol, atol))
 
     t, stop, wanted = block.get("time"), block.get("stop"), block.get("wanted")
     active = block.get("active") > 0.0
@@ -46,7 +47,11 @@ def write_advance(name: str, graph: Graph, ends: list[int], layout: Layout, meth
     step = Step(writer, block, t, h, block.states(), rtol, atol, equations.rhs, equations.linearised)
     taken = method.take(step)
     verdict = control.judge(taken.error, h, wanted, last, block.get("error"), method.order)
-    accepted = verdict.accepted & active
+    accepted, wanted, kept = verdict.accepted & active, verdict.wanted, dict(taken.kept)
+    if equations.kinks:
+        kept["switch"] = equations.switches(t + h, taken.y)
+        landing = land(block, kept["switch"], accepted, h, wanted)
+        accepted, wanted = accepted & ~landing.again, landing.wanted
     end = select(last, stop, t + h)
     write_samples(block, taken, t, h, end, accepted)
 
@@ -54,13 +59,13 @@ def write_advance(name: str, graph: Graph, ends: list[int], layout: Layout, meth
     beyond = (taken_steps >= limit) & ~(accepted & last)
     status = _failures(step, verdict, beyond, active, method.first_stage)
     block.put(select(accepted, end, t), "time")
-    block.put(verdict.wanted, "wanted")
+    block.put(wanted, "wanted")
     block.put(select(accepted, verdict.error, block.get("error")), "error")
     block.put(taken_steps, "steps")
     block.put(status, "status")
-    for row, values in {"y": taken.y, **taken.kept}.items():
-        old = block.states(row)
-        block.put_states([select(accepted, a, b) for a, b in zip(values, old, strict=True)], row)
+    for row, values in {"y": taken.y, **kept}.items():
+        for i, value in enumerate(values):
+            block.put(select(accepted, value, block.get(row, i)), row, i)
     attention = (((accepted & last) | (status > 0.0)) & active).bits()
     ready = builder.append_basic_block("ready")
     builder.cbranch(builder.icmp_unsigned("==", attention, INT64(0)), top, ready)
@@ -81,10 +86,15 @@ def _everywhere(writer: Writer, pointer: ir.Value, index: int) -> Number:
     return Number(writer, builder.shuffle_vector(one, one, mask))
 
 
-def _begin(block: Block, fresh: Truth, rhs: RightHandSide, method: Method, tolerance: tuple[Number, Number]) -> None:
+def _begin(block: Block, fresh: Truth, equations: Equations, method: Method, tolerance: tuple[Number, Number]) -> None:
     """First stage, and first step where none is wanted, of the lanes whose state or inputs have changed."""
     t, y, wanted = block.get("time"), block.states(), block.get("wanted")
-    dy = rhs(t, y)
+    dy = equations.rhs(t, y)
+    for i, value in enumerate(equations.switches(t, y)):
+        block.put(select(fresh, value, block.get("switch", i)), "switch", i)
+    if equations.kinks:
+        for row in ("landing", "landings"):
+            block.put(select(fresh, 0.0, block.get(row)), row)
     if method.first_stage:
         old = block.states(method.first_stage)
         block.put_states([select(fresh, a, b) for a, b in zip(dy, old, strict=True)], method.first_stage)

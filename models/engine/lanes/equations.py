@@ -13,16 +13,21 @@ from .values import Number, Writer
 
 @dataclass(frozen=True)
 class Equations:
-    """The traced graph and its derivatives `ends`; parameters and inputs are read from the block."""
+    """The traced graph, its derivatives `ends`, its switches `kinks`; the block holds parameters and inputs."""
 
     writer: Writer
     block: Block
     graph: Graph
     ends: list[int]
+    kinks: tuple[int, ...] = ()
 
     def rhs(self, t: Number, y: list[Number]) -> list[Number]:
         """The derivatives at t and y."""
         return write_program(self.writer, self.graph.nodes, self.ends, self._leaf(t, y))
+
+    def switches(self, t: Number, y: list[Number]) -> list[Number]:
+        """Numbers whose signs say on which side of each kink t and y are."""
+        return write_program(self.writer, self.graph.nodes, self.kinks, self._leaf(t, y))
 
     def linearised(
         self, t: Number, y: list[Number]

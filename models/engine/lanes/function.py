@@ -16,6 +16,7 @@ from .explicit import Explicit
 from .machine import function_address
 from .rosenbrock import Rosenbrock
 from .step import Method
+from .switches import ROWS, find_switches
 from .tableau import TSIT5
 
 METHODS: dict[str, Method] = {"tsit5": Explicit(TSIT5), "dop853": Explicit(DOP853), "rodas5p": Rosenbrock()}
@@ -29,12 +30,17 @@ class StepFunction:
     layout: Layout
 
 
+def layout_of(system: System, graph: Graph, ends: list[int], method: str) -> Layout:
+    """Rows of the block of a system and a method."""
+    kinks = len(find_switches(graph, ends))
+    further = (*METHODS[method].further_rows(len(system.states)), *(((*ROWS, ("switch", kinks))) if kinks else ()))
+    return Layout(len(system.states), len(system.parameters), len(system.inputs), further)
+
+
 def step_function(system: System, method: str, lanes: int, folder: Path) -> StepFunction:
     """Compiled once a process and once a folder."""
     graph, ends = trace(system)
-    shape = Layout(
-        len(system.states), len(system.parameters), len(system.inputs), METHODS[method].further_rows(len(system.states))
-    )
+    shape = layout_of(system, graph, ends, method)
     return StepFunction(_address(tuple(graph.nodes), tuple(ends), shape, method, lanes, folder), shape)
 
 
