@@ -31,12 +31,11 @@ from twinarm.models.engine import Records, Solution, solve
 from twinarm.models.engine.compile import cache_folder
 from twinarm.models.engine.lanes import values
 from twinarm.models.engine.lanes.block import Block
-from twinarm.models.engine.lanes.equations import Equations
+from twinarm.models.engine.lanes.equations import Equations, Program
 from twinarm.models.engine.lanes.function import METHODS, layout_of
 from twinarm.models.engine.lanes.machine import function_address
 from twinarm.models.engine.lanes.step import Step
 from twinarm.models.engine.reference import reference_solution
-from twinarm.models.engine.trace import trace
 from twinarm.models.model import Tolerance
 
 ASKED = Tolerance(1e-6, 1e-8)
@@ -100,9 +99,9 @@ def operations(workload: Workload, method: str) -> int:
     pointer = values.DOUBLE.as_pointer()
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), [pointer]), "step")
     writer = values.Writer(module, ir.IRBuilder(function.append_basic_block()), LANES)
-    graph, ends = trace(system)
-    block = Block(writer, layout_of(system, graph, ends, method), function.args[0])
-    equations = Equations(writer, block, graph, ends)
+    program = Program.of(system)
+    block = Block(writer, layout_of(system, program, method), function.args[0])
+    equations = Equations(writer, block, program)
     t, h, rtol, atol = (block.get("time") for _ in range(4))
     METHODS[method].take(Step(writer, block, t, h, block.states(), rtol, atol, equations.rhs, equations.linearised))
     return writer.operations

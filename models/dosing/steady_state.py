@@ -12,6 +12,7 @@ from ..model import Status, Tolerance
 
 WARM_UP = 3  # plain intervals before the first Newton step: nonlinear systems come near enough
 MAX_NEWTON = 30
+FAR = 1e6  # times the state after these intervals: no periodic state lies beyond
 STEP = 1e-6  # of the perturbations that give the derivative of the map, relative to the size of the state
 
 
@@ -83,6 +84,9 @@ def periodic_state(
         status[active[code != Status.COMPLETED]] = code[code != Status.COMPLETED]
         active = active[code == Status.COMPLETED]
     last = np.full(twins, np.inf)  # size of the last Newton step, in units of the tolerance
+    # Where nothing bounds the state Newton runs far away, and beside such a state what an interval changes looks small.
+    warm = np.abs(y).max(axis=1, initial=0.0)
+    rest = 100.0 * tolerance.rtol * warm + 10.0 * tolerance.atol
     for _ in range(MAX_NEWTON):
         if active.size == 0:
             break
@@ -95,11 +99,13 @@ def periodic_state(
         scale = 10.0 * tolerance.rtol * np.abs(y[active][:, bound] + step) + tolerance.atol
         size = np.max(np.abs(step) / scale, axis=1, initial=0.0)
         useful = np.isfinite(size) & (size < last[active])
+        returns = np.abs((image - y[active])[:, bound]).max(axis=1, initial=0.0) <= rest[active]
+        returns &= np.abs(image[:, bound]).max(axis=1, initial=0.0) <= FAR * warm[active]
         moved = image.copy()
         moved[:, bound] = np.where(useful[:, None], y[active][:, bound] + step, image[:, bound])
         y[active] = moved
         last[active] = np.where(useful, size, np.inf)
-        finished = useful & (size <= 1.0)
+        finished = useful & (size <= 1.0) & returns
         status[active[finished]] = Status.COMPLETED
         active = active[~finished]
     status[active] = Status.ROOT_NOT_FOUND

@@ -10,6 +10,6 @@ and `reference` runs the same equations uncompiled through SciPy.
 """
 
 from .solve import Solution, solve
-from .system import Records, System
+from .system import Action, Event, Records, System, hazard
 
-__all__ = ["Records", "Solution", "System", "solve"]
+__all__ = ["Action", "Event", "Records", "Solution", "System", "hazard", "solve"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from .trace import Graph, Symbol
 
-_LEAVES = ("constant", "time", "state", "parameter", "input")
+_LEAVES = ("constant", "time", "state", "parameter", "input", "given")
 _FLAT = ("<", "<=", ">", ">=", "floor")
 
 
@@ -28,6 +28,16 @@ def jacobian(graph: Graph, ends: list[int], states: int) -> Jacobian:
     entries = {(i, key): d.index for i, row in enumerate(rows) for key, d in sorted(row.items()) if key < states}
     time = {i: row[_TIME].index for i, row in enumerate(rows) if _TIME in row}
     return Jacobian(entries, time)
+
+
+def rate_of_change(graph: Graph, node: int, ends: list[int]) -> int:
+    """Node of the rate at which `node` changes along a solution whose derivatives are the nodes `ends`."""
+    forward = _Forward(graph)
+    total = graph.lift(0.0)
+    for key, slope in sorted(forward.of(node).items()):
+        term = slope if key == _TIME else forward.times(slope, Symbol(graph, ends[key]))
+        total = forward.plus(total, term)
+    return total.index
 
 
 _TIME = 1 << 30  # stands for the number of the state in derivatives by time
@@ -64,8 +74,8 @@ class _Forward:
         total: Row = {}
         for part, row in zip(parts, rows, strict=True):
             for key, d in row.items():
-                term = self._times(part, d)
-                total[key] = self._plus(total[key], term) if key in total else term
+                term = self.times(part, d)
+                total[key] = self.plus(total[key], term) if key in total else term
         return total
 
     def _parts(self, kind: str, node: Symbol, x: list[Symbol], needed: list[bool]) -> list[Symbol]:
@@ -125,7 +135,7 @@ class _Forward:
             return None if inner is None else -inner
         return float.fromhex(args[0]) if kind == "constant" else None
 
-    def _times(self, a: Symbol, b: Symbol) -> Symbol:
+    def times(self, a: Symbol, b: Symbol) -> Symbol:
         for x, other in ((a, b), (b, a)):
             value = self._constant(x)
             if value == 1.0:
@@ -134,7 +144,9 @@ class _Forward:
                 return -other
         return a * b
 
-    def _plus(self, a: Symbol, b: Symbol) -> Symbol:
+    def plus(self, a: Symbol, b: Symbol) -> Symbol:
+        if self._constant(a) == 0.0:
+            return b
         kind, *args = self.graph.nodes[b.index]
         if kind == "neg":
             return a - Symbol(self.graph, args[0])

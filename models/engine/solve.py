@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from ..model import Tolerance
+from ..model import Status, Tolerance
 from .compile import cache_folder, shared_driver
+from .lanes.events import FIRST_LOOK, FROM_THE_START
 from .lanes.function import step_function
 from .system import Records, System
+
+Method = Literal["auto", "tsit5", "dop853", "rodas5p"]
+SHARP = 1e-7  # relative tolerance from which the method of order 8 takes fewer operations than that of order 5
 
 
 @dataclass(frozen=True)
 class Solution:
-    """What became of each twin; rows of failed twins are NaN.
+    """What became of each twin; rows of failed twins are NaN, but for `end_state`.
 
     `samples` (twin, sample, state), `y_end` (twin, state), `inputs_end` (twin, input), `status` (twin,) int8,
     `failed_at` (twin,) in the system's time unit (NaN where completed), `steps` (twin,).
+
+    `ended_at` (twin,) is the stop, or the time of the event or the failure that ended the twin, and `end_state`
+    (twin, state) the state there. `event_times` (twin, event, kept) are the first times of each event, NaN where it
+    did not happen so often, `event_counts` (twin, event) how often it did.
     """
 
     samples: np.ndarray
@@ -28,6 +36,10 @@ class Solution:
     status: np.ndarray
     failed_at: np.ndarray
     steps: np.ndarray
+    ended_at: np.ndarray
+    end_state: np.ndarray
+    event_times: np.ndarray
+    event_counts: np.ndarray
 
 
 def solve(
@@ -40,8 +52,9 @@ def solve(
     sample_times: npt.ArrayLike | None = None,
     tolerance: Tolerance | None = None,
     inputs0: npt.ArrayLike | None = None,
-    method: Literal["tsit5", "dop853", "rodas5p"] = "tsit5",
+    method: Method = "auto",
     lanes: Literal[1, 4, 8] = 8,
+    keep_events: int = 1,
 ) -> Solution:
     """Integrate every twin from `start` to `stop` in the system's time unit, each with its own adaptive step.
 
@@ -50,49 +63,93 @@ def solve(
     y0 : array (twin, state)
     p : array (twin, parameter)
     start, stop : array (twin,) or number
-    records : sorted by time; those at or after `start` and before `stop` are applied, and landed on exactly;
+    records : sorted by time; those at or after `start` and before `stop` are carried out, and landed on exactly;
         one at `stop` is left to the next call, which begins there.
-    sample_times : array (sample,) or (twin, sample), sorted; a sample at a record's time reads the state after it, one
-        outside [start, stop] is NaN.
+    sample_times : array (sample,) or (twin, sample), sorted; a sample at the time of a record or an event reads the
+        state after it, one outside [start, stop] or after an event that ends the twin is NaN.
     inputs0 : array (twin, input), 0 where not given.
+    method : "auto" begins with an explicit method (`dop853` for a relative tolerance of 1e-7 or less, else `tsit5`) and
+        carries each twin on with `rodas5p` from where its own steps are held short by stability and not by accuracy.
     lanes : twins that one core carries at a time; changes the speed, never a bit of the result.
+    keep_events : times kept of each event.
 
     Raises
     ------
     ValueError
-        Shapes that do not fit, unsorted records or samples.
+        Shapes that do not fit, unsorted records or samples, a record that names nothing.
     """
     tolerance = tolerance or Tolerance()
     y = np.array(y0, dtype=np.float64, ndmin=2)
-    twins = y.shape[0]
-    parameters = np.ascontiguousarray(p, dtype=np.float64).reshape(twins, len(system.parameters))
+    count = y.shape[0]
+    parameters = np.ascontiguousarray(p, dtype=np.float64).reshape(count, len(system.parameters))
     if y.shape[1] != len(system.states):
         raise ValueError(f"y0 has {y.shape[1]} states, {system.name!r} has {len(system.states)}")
-    u = np.zeros((twins, len(system.inputs))) if inputs0 is None else np.array(inputs0, np.float64)
-    begin = np.broadcast_to(np.asarray(start, np.float64), (twins,)).copy()
-    end = np.broadcast_to(np.asarray(stop, np.float64), (twins,)).copy()
     samples = _ended(sample_times)
-    if len(samples) not in (1, twins):
-        raise ValueError(f"sample_times has {len(samples)} rows for {twins} twins; give one row, or one for each")
-    records = records or Records.empty(twins, 0)
+    if len(samples) not in (1, count):
+        raise ValueError(f"sample_times has {len(samples)} rows for {count} twins; give one row, or one for each")
+    records = records or Records.empty(count, 0)
     if any((a[:, 1:] < a[:, :-1]).any() for a in (records.time, samples)):
         raise ValueError("records and sample times must be sorted; use Records.sorted()")
-    out = np.full((twins, samples.shape[1] - 1, len(system.states)), np.nan)
-    status = np.zeros(twins, np.int8)
-    failed_at = np.full(twins, np.nan)
-    steps = np.zeros(twins)
-    step = step_function(system, method, lanes, cache_folder())
-    block = np.zeros((step.layout.rows, lanes))
-    sizes = np.array([len(system.states), len(system.parameters), len(system.inputs)])
-    settings = np.array([tolerance.rtol, tolerance.atol, float(tolerance.max_steps)])
-    shared_driver().drive(
-        step.address, block, block.view(np.int64), sizes, settings, np.arange(twins), y, parameters, u, begin, end,
-        records.time, records.target, records.value, samples, out, status, failed_at, steps,
-    )  # fmt: skip
-    failed = status != 1
+    targets = len(system.states) + len(system.inputs) + len(system.actions)
+    if records.target.size and not (records.target.min() >= 0 and records.target.max() < targets):
+        raise ValueError(
+            f"a record of {system.name!r} names the target {records.target.max()}; known: 0 to {targets - 1}"
+        )
+    driver, events = shared_driver(), len(system.events)
+    waits = [FROM_THE_START if event.fails else FIRST_LOOK for event in system.events]
+    twins = driver.Twins(
+        y=y,
+        p=parameters,
+        u=np.zeros((count, len(system.inputs))) if inputs0 is None else np.array(inputs0, np.float64),
+        start=np.broadcast_to(np.asarray(start, np.float64), (count,)).copy(),
+        stop=np.broadcast_to(np.asarray(stop, np.float64), (count,)).copy(),
+        armed=np.tile(waits, (count, 1)).reshape(count, events),
+        status=np.zeros(count, np.int8),
+        ended=np.full(count, np.nan),
+        steps=np.zeros(count),
+        times=np.full((count, events, keep_events), np.nan),
+        counts=np.zeros((count, events), np.int64),
+    )
+    orders = driver.Orders(
+        time=np.ascontiguousarray(records.time, np.float64),
+        target=np.ascontiguousarray(records.target, np.int64),
+        value=np.ascontiguousarray(records.value, np.float64),
+        samples=samples,
+        out=np.full((count, samples.shape[1] - 1, len(system.states)), np.nan),
+        ends=np.array([event.ends or 0 for event in system.events], np.int64),
+    )
+    if method == "auto":
+        explicit = "dop853" if tolerance.rtol <= SHARP else "tsit5"
+        _drive(driver, system, f"{explicit}, watching", lanes, tolerance, np.arange(count), twins, orders)
+        stiff = np.flatnonzero(twins.status == driver.STIFF)
+        if stiff.size:
+            _drive(driver, system, "rodas5p", lanes, tolerance, stiff, twins, orders)
+    else:
+        _drive(driver, system, method, lanes, tolerance, np.arange(count), twins, orders)
+    failed = twins.status != Status.COMPLETED
+    end_state = y.copy()
     y[failed] = np.nan
-    out[failed] = np.nan
-    return Solution(out, y, u, status, failed_at, steps)
+    orders.out[failed] = np.nan
+    failed_at = np.where(failed, twins.ended, np.nan)
+    return Solution(
+        orders.out, y, twins.u, twins.status, failed_at, twins.steps, twins.ended, end_state, twins.times, twins.counts
+    )
+
+
+def _drive(
+    driver: Any, system: System, method: str, lanes: int, tolerance: Tolerance, queue: np.ndarray, twins: Any,
+    orders: Any,
+) -> None:  # fmt: skip
+    step = step_function(system, method, lanes, cache_folder())
+    layout = step.layout
+    events = len(system.events)
+    sizes = driver.Sizes(
+        len(system.states), len(system.parameters), len(system.inputs), events,
+        layout.first("armed") if events else 0, layout.first("fired") if events else 0,
+    )  # fmt: skip
+    block = np.zeros((layout.rows, lanes))
+    settings = np.array([tolerance.rtol, tolerance.atol, float(tolerance.max_steps)])
+    driver.drive(step.address, block, block.view(np.int64), sizes, settings, queue, twins, orders)
 
 
 def _ended(sample_times: npt.ArrayLike | None) -> np.ndarray:

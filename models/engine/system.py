@@ -1,12 +1,58 @@
-"""What the engine integrates: a system of ordinary differential equations, and the records that disturb it."""
+"""What the engine integrates: a system of ordinary differential equations, and what happens to it on the way."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+
+from ..model import Status
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happens to a twin when a quantity crosses zero: a rescue, a valve, progression, death, a broken constraint.
+
+    `value(t, y, p, u)` is written like the right-hand side. The event happens where it crosses zero in `direction`,
+    by itself or by a jump of the state, and again only once it has been back beyond zero by more than `hysteresis`.
+    `effect(t, y, p, u)` gives new values of states and inputs by name. `ends` ends the twin there: with
+    `Status.COMPLETED` as a result, with `Status.CONSTRAINT` or `Status.OUT_OF_RANGE` as a failure.
+
+    At the start an event waits for its quantity to be on the side it comes from, unless it fails the twin: a
+    constraint holds from the start.
+    """
+
+    name: str
+    value: Callable[[Any, Any, Any, Any], Any]
+    direction: Literal["up", "down"]
+    hysteresis: float = 0.0
+    effect: Callable[[Any, Any, Any, Any], dict[str, Any]] | None = None
+    ends: Status | None = None
+
+    @property
+    def fails(self) -> bool:
+        return self.ends not in (None, Status.COMPLETED)
+
+
+def hazard(name: str, state: str, threshold: str, ends: Status | None = Status.COMPLETED) -> Event:
+    """The event at which the cumulative hazard H, a state, reaches the threshold E, a parameter of each twin.
+
+    With E standard exponential the event's time has the survival function exp(-H(t)).
+    """
+    return Event(name, lambda t, y, p, u: getattr(y, state) - getattr(p, threshold), "up", ends=ends)
+
+
+@dataclass(frozen=True)
+class Action:
+    """What a record does that is more than adding an amount: a device's decision, a dose that depends on the state.
+
+    `effect(t, y, p, u, x)` gives new values of states and inputs by name; x is the record's value.
+    """
+
+    name: str
+    effect: Callable[[Any, Any, Any, Any, Any], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -24,13 +70,22 @@ class System:
     inputs: tuple[str, ...]
     rhs: Callable[[Any, Any, Any, Any], tuple[Any, ...]]
     time_unit: str
+    events: tuple[Event, ...] = ()
+    actions: tuple[Action, ...] = ()
 
     def state(self, name: str) -> int:
         return self.states.index(name)
 
+    def event(self, name: str) -> int:
+        return [event.name for event in self.events].index(name)
+
     def input_target(self, name: str) -> int:
         """The number by which a record names an input: they follow the states."""
         return len(self.states) + self.inputs.index(name)
+
+    def action_target(self, name: str) -> int:
+        """The number by which a record names an action: they follow the inputs."""
+        return len(self.states) + len(self.inputs) + [action.name for action in self.actions].index(name)
 
 
 @dataclass(frozen=True)
@@ -38,7 +93,8 @@ class Records:
     """Events of each twin, sorted by time; unused slots have time inf.
 
     A record at `time` adds `value` to state `target`, or, for targets from the number of states on, sets that input to
-    `value` from then on. The solver lands on every record exactly.
+    `value` from then on, or, for targets after the inputs, performs that action with `value`. The solver lands on every
+    record exactly.
     """
 
     time: np.ndarray

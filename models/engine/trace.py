@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -122,19 +123,85 @@ def trace(system: System) -> tuple[Graph, list[int]]:
         The function branches on a value, calls a foreign function, or returns the wrong number of derivatives.
     """
     graph = Graph()
-
-    def symbols(kind: str, names: tuple[str, ...]) -> SimpleNamespace:
-        return SimpleNamespace(**{name: graph.add(kind, i) for i, name in enumerate(names)})
-
-    result = system.rhs(
-        graph.add("time"),
-        symbols("state", system.states),
-        symbols("parameter", system.parameters),
-        symbols("input", system.inputs),
-    )
+    result = system.rhs(*_symbols(system, graph))
     if not isinstance(result, tuple) or len(result) != len(system.states):
         raise TraceError(
             f"the right-hand side of {system.name!r} must return a tuple of {len(system.states)} derivatives, "
             f"one for each of {', '.join(system.states)}"
         )
     return graph, [graph.lift(value).index for value in result]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """New values: (number of the state, node) and (number of the input, node)."""
+
+    states: tuple[tuple[int, int], ...] = ()
+    inputs: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def nodes(self) -> tuple[int, ...]:
+        return tuple(node for _, node in (*self.states, *self.inputs))
+
+
+@dataclass(frozen=True)
+class TracedEvent:
+    """An event whose `value` (a node) rises through zero when it happens."""
+
+    value: int
+    hysteresis: float
+    effect: Effect
+
+
+def trace_events(system: System, graph: Graph) -> tuple[TracedEvent, ...]:
+    """The system's events, written into the graph of its right-hand side.
+
+    Raises
+    ------
+    TraceError
+        A function that cannot be compiled, or an effect on something that is no state or input.
+    """
+    symbols = _symbols(system, graph)
+    found = []
+    for event in system.events:
+        if not event.hysteresis >= 0.0:
+            raise TraceError(f"the event {event.name!r} of {system.name!r} has a hysteresis below 0")
+        value = graph.lift(event.value(*symbols))
+        rising = value if event.direction == "up" else -value
+        new = event.effect(*symbols) if event.effect else {}
+        found.append(TracedEvent(rising.index, event.hysteresis, _effect(system, graph, event.name, new)))
+    return tuple(found)
+
+
+def trace_actions(system: System, graph: Graph) -> tuple[Effect, ...]:
+    """The effects of the system's actions, written into the graph of its right-hand side; raises as `trace_events`."""
+    symbols, given = _symbols(system, graph), graph.add("given")
+    return tuple(_effect(system, graph, a.name, a.effect(*symbols, given)) for a in system.actions)
+
+
+def _symbols(system: System, graph: Graph) -> tuple[Symbol, SimpleNamespace, SimpleNamespace, SimpleNamespace]:
+    """Time, states, parameters and inputs, as the functions of a model read them."""
+
+    def named(kind: str, names: tuple[str, ...]) -> SimpleNamespace:
+        return SimpleNamespace(**{name: graph.add(kind, i) for i, name in enumerate(names)})
+
+    return (
+        graph.add("time"),
+        named("state", system.states),
+        named("parameter", system.parameters),
+        named("input", system.inputs),
+    )
+
+
+def _effect(system: System, graph: Graph, owner: str, new: dict[str, Any]) -> Effect:
+    unknown = [name for name in new if name not in (*system.states, *system.inputs)]
+    if unknown:
+        raise TraceError(
+            f"{owner!r} of {system.name!r} changes {unknown[0]!r}, which is no state or input; "
+            f"known: {', '.join((*system.states, *system.inputs))}"
+        )
+    nodes = {name: graph.lift(value).index for name, value in new.items()}
+    return Effect(
+        tuple((i, nodes[name]) for i, name in enumerate(system.states) if name in nodes),
+        tuple((i, nodes[name]) for i, name in enumerate(system.inputs) if name in nodes),
+    )

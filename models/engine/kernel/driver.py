@@ -1,20 +1,70 @@
-"""Give twins to lanes: records, stops, ends and failures; the steps between are taken by a compiled function.
+"""Give twins to lanes: records, stops, events, ends; the steps between are taken by a compiled function.
 
-A lane that has landed on its stop or failed is served at once and, if its twin is done, given the next twin of the
-queue; the others go on from where they are. Nothing a lane does depends on its neighbours.
+A lane that has landed on its stop, met an event or failed is served at once and, if its twin is done, given the next
+twin of the queue; the others go on from where they are. Nothing a lane does depends on its neighbours.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-# Values of models.model.Status, spelled out because a kernel imports nothing.
+# Values of models.model.Status, spelled out because a kernel imports nothing; STIFF: to go on with another method.
 COMPLETED = 1
-NON_FINITE = 4
+ROOT_NOT_FOUND = 6
+STIFF = -1
 
 # Rows of the block, in the order of `lanes.block.CONTROL`.
-TIME, STOP, WANTED, ERROR, STEPS, FRESH, ACTIVE, STATUS, SAMPLE, SAMPLE_AT, OUT_AT, STIFF, STATE = range(13)
+(
+    TIME, STOP, WANTED, ERROR, STEPS, FRESH, ACTIVE, STATUS, SAMPLE, SAMPLE_AT, OUT_AT, EDGE, ACTION, GIVEN, STATE,
+) = range(15)  # fmt: skip
+
+AT_ONCE = 1000  # events of a twin at one time, after which they will never come to rest
+
+
+class Sizes(NamedTuple):
+    """Numbers of states, parameters, inputs and events; the first rows of what the events keep."""
+
+    states: int
+    parameters: int
+    inputs: int
+    events: int
+    armed: int
+    fired: int
+
+
+class Twins(NamedTuple):
+    """What each twin begins with and what became of it, changed in place: (twin, ...) arrays.
+
+    `armed` (twin, event) says which events it waits for; `times` (twin, event, kept) and `counts` (twin, event) of
+    events that happened.
+    """
+
+    y: np.ndarray
+    p: np.ndarray
+    u: np.ndarray
+    start: np.ndarray
+    stop: np.ndarray
+    armed: np.ndarray
+    status: np.ndarray
+    ended: np.ndarray
+    steps: np.ndarray
+    times: np.ndarray
+    counts: np.ndarray
+
+
+class Orders(NamedTuple):
+    """What is done to twins and read from them: records (twin, record), sample times that end with inf (twin or 1,
+    sample), samples (twin, sample, state), and the status with which an event ends a twin, 0 if it does not."""
+
+    time: np.ndarray
+    target: np.ndarray
+    value: np.ndarray
+    samples: np.ndarray
+    out: np.ndarray
+    ends: np.ndarray
 
 
 @intrinsic
@@ -35,56 +85,33 @@ def take_steps(typing, address, block, settings):
 
 
 @njit(error_model="numpy", cache=True)
-def serve(lane, k, block, whole, sizes, record, stop, time, target, value, samples, out):
-    """Apply the records and write the samples that are due, and set the next stop; whether the twin is done."""
-    states, parameters = sizes[0], sizes[1]
-    t = block[TIME, lane]
-    records = time.shape[1]
-    inputs_at = STATE + states + parameters
-    while record[lane] < records and time[k, record[lane]] <= t and time[k, record[lane]] < stop[k]:
-        where = target[k, record[lane]]
-        if where < states:
-            block[STATE + where, lane] += value[k, record[lane]]
-        else:
-            block[inputs_at + where - states, lane] = value[k, record[lane]]
-        record[lane] += 1
-        block[WANTED, lane] = 0.0
-    row = samples[k if samples.shape[0] > 1 else 0]
-    base = row.ctypes.data
-    at = (whole[SAMPLE_AT, lane] - base) // 8
-    while row[at] <= t:
-        for i in range(states):
-            out[k, at, i] = block[STATE + i, lane]
-        at += 1
-    block[SAMPLE, lane] = row[at]
-    whole[SAMPLE_AT, lane] = base + 8 * at
-    whole[OUT_AT, lane] = out.ctypes.data + 8 * states * (k * out.shape[1] + at)
-    until = stop[k]
-    if record[lane] < records and time[k, record[lane]] < until:
-        until = time[k, record[lane]]
-    block[STOP, lane] = until
-    block[FRESH, lane] = 1.0
-    return t >= stop[k]
+def next_sample(lane, k, whole, orders):
+    """Sample times of the lane's twin, and the number of the next."""
+    row = orders.samples[k if orders.samples.shape[0] > 1 else 0]
+    return row, (whole[SAMPLE_AT, lane] - row.ctypes.data) // 8
 
 
 @njit(error_model="numpy", cache=True)
-def give(lane, k, block, whole, sizes, record, y, p, u, start, time, samples):
+def give(lane, k, block, whole, sizes, record, twins, orders):
     """Set a lane to the beginning of a twin."""
-    states, parameters, inputs = sizes[0], sizes[1], sizes[2]
-    for i in range(states):
-        block[STATE + i, lane] = y[k, i]
-    for i in range(parameters):
-        block[STATE + states + i, lane] = p[k, i]
-    for i in range(inputs):
-        block[STATE + states + parameters + i, lane] = u[k, i]
-    t = start[k]
+    for i in range(sizes.states):
+        block[STATE + i, lane] = twins.y[k, i]
+    for i in range(sizes.parameters):
+        block[STATE + sizes.states + i, lane] = twins.p[k, i]
+    for i in range(sizes.inputs):
+        block[STATE + sizes.states + sizes.parameters + i, lane] = twins.u[k, i]
+    for i in range(sizes.events):
+        block[sizes.armed + i, lane] = twins.armed[k, i]
+        block[sizes.fired + i, lane] = 0.0
+    t = twins.start[k]
     block[TIME, lane] = t
-    block[WANTED, lane] = block[STEPS, lane] = block[STATUS, lane] = block[STIFF, lane] = 0.0
+    block[WANTED, lane] = block[STATUS, lane] = block[EDGE, lane] = block[ACTION, lane] = 0.0
+    block[STEPS, lane] = twins.steps[k]
     block[ACTIVE, lane] = 1.0
     record[lane] = 0
-    while record[lane] < time.shape[1] and time[k, record[lane]] < t:
+    while record[lane] < orders.time.shape[1] and orders.time[k, record[lane]] < t:
         record[lane] += 1
-    row = samples[k if samples.shape[0] > 1 else 0]
+    row = orders.samples[k if orders.samples.shape[0] > 1 else 0]
     at = 0
     while row[at] < t:
         at += 1
@@ -92,34 +119,89 @@ def give(lane, k, block, whole, sizes, record, y, p, u, start, time, samples):
 
 
 @njit(error_model="numpy", cache=True)
-def leave(lane, k, block, sizes, y, u, status, failed_at, steps):
+def serve(lane, k, block, whole, sizes, record, twins, orders):
+    """Carry out the records that are due and set the next stop; whether the twin has reached its own."""
+    t, stop = block[TIME, lane], twins.stop[k]
+    records = orders.time.shape[1]
+    inputs_at = STATE + sizes.states + sizes.parameters
+    while record[lane] < records and orders.time[k, record[lane]] <= t and orders.time[k, record[lane]] < stop:
+        where, value = orders.target[k, record[lane]], orders.value[k, record[lane]]
+        record[lane] += 1
+        block[WANTED, lane] = 0.0
+        if where < sizes.states:
+            block[STATE + where, lane] += value
+        elif where < sizes.states + sizes.inputs:
+            block[inputs_at + where - sizes.states, lane] = value
+        else:
+            block[ACTION, lane] = where - sizes.states - sizes.inputs + 1
+            block[GIVEN, lane] = value
+            break  # the lane performs it and comes back
+    row, at = next_sample(lane, k, whole, orders)
+    block[SAMPLE, lane] = row[at]
+    whole[OUT_AT, lane] = orders.out.ctypes.data + 8 * sizes.states * (k * orders.out.shape[1] + at)
+    until = stop
+    if record[lane] < records and orders.time[k, record[lane]] < until:
+        until = orders.time[k, record[lane]]
+    block[STOP, lane] = until
+    block[FRESH, lane] = 1.0
+    return t >= stop
+
+
+@njit(error_model="numpy", cache=True)
+def note(lane, k, block, sizes, twins, orders, last, rounds):
+    """Keep the events that have happened in a lane; the status with which they end the twin, 0 if they do not."""
+    t, code, happened = block[TIME, lane], 0, False
+    for i in range(sizes.events):
+        if block[sizes.fired + i, lane] > 0.0:
+            block[sizes.fired + i, lane] = 0.0
+            happened = True
+            if twins.counts[k, i] < twins.times.shape[2]:
+                twins.times[k, i, twins.counts[k, i]] = t
+            twins.counts[k, i] += 1
+            if code == 0:
+                code = orders.ends[i]
+    if happened:
+        rounds[lane] = rounds[lane] + 1 if last[lane] == t else 0
+        last[lane] = t
+        if rounds[lane] > AT_ONCE and code == 0:
+            code = ROOT_NOT_FOUND
+    return code
+
+
+@njit(error_model="numpy", cache=True)
+def leave(lane, k, block, whole, sizes, twins, orders):
     """Read what became of a twin from its lane."""
-    states, parameters = sizes[0], sizes[1]
-    for i in range(states):
-        y[k, i] = block[STATE + i, lane]
-    for i in range(sizes[2]):
-        u[k, i] = block[STATE + states + parameters + i, lane]
-    steps[k] = block[STEPS, lane]
+    for i in range(sizes.states):
+        twins.y[k, i] = block[STATE + i, lane]
+    for i in range(sizes.inputs):
+        twins.u[k, i] = block[STATE + sizes.states + sizes.parameters + i, lane]
+    for i in range(sizes.events):
+        twins.armed[k, i] = block[sizes.armed + i, lane]
+    twins.steps[k] = block[STEPS, lane]
+    twins.ended[k] = block[TIME, lane]
     code = int(block[STATUS, lane])
-    status[k] = code if code > 0 else COMPLETED
-    if code > 0:
-        failed_at[k] = block[TIME, lane]
+    twins.status[k] = code if code != 0 else COMPLETED
+    if code == STIFF:
+        twins.start[k] = block[TIME, lane]
+        return
+    row, at = next_sample(lane, k, whole, orders)
+    while row[at] <= block[TIME, lane]:
+        for i in range(sizes.states):
+            orders.out[k, at, i] = block[STATE + i, lane]
+        at += 1
 
 
 @njit(error_model="numpy", nogil=True, cache=True)
-def drive(
-    address, block, whole, sizes, settings, twins, y, p, u, start, stop, time, target, value, samples, out, status,
-    failed_at, steps,
-):  # fmt: skip
-    """Integrate the rows `twins` of y from start to stop, in place; out (twin, sample, state) is filled on the way.
+def drive(address, block, whole, sizes, settings, queue, twins, orders):
+    """Integrate the twins of `queue` (their rows) from start to stop.
 
-    `whole` is `block` seen as integers. Each row of `samples` ends with inf. Records at `stop` itself are applied by
-    the next call, which begins there; a sample at a record's time reads the state after it.
+    `whole` is `block` seen as integers. Records at `stop` itself are left to the next call, which begins there; a
+    sample at the time of a record or an event reads the state after it.
     """
     lanes = block.shape[1]
     twin = np.full(lanes, -1, np.int64)
-    record = np.zeros(lanes, np.int64)
-    queue = 0
+    record, rounds, last = np.zeros(lanes, np.int64), np.zeros(lanes, np.int64), np.full(lanes, np.nan)
+    given = 0
     active = 0
     waiting = (1 << lanes) - 1
     while True:
@@ -129,20 +211,25 @@ def drive(
             k = twin[lane]
             done = True
             if k >= 0:
-                done = block[STATUS, lane] > 0.0
-                if not done:
-                    done = serve(lane, k, block, whole, sizes, record, stop, time, target, value, samples, out)
+                if block[STATUS, lane] == 0.0:
+                    block[STATUS, lane] = note(lane, k, block, sizes, twins, orders, last, rounds)
+                done = block[STATUS, lane] != 0.0 or serve(lane, k, block, whole, sizes, record, twins, orders)
                 if done:
-                    leave(lane, k, block, sizes, y, u, status, failed_at, steps)
+                    leave(lane, k, block, whole, sizes, twins, orders)
                     active -= 1
-            while done and queue < twins.size:
-                k = twins[queue]
-                queue += 1
+            while done and given < queue.size:
+                k = queue[given]
+                given += 1
                 twin[lane] = k
-                give(lane, k, block, whole, sizes, record, y, p, u, start, time, samples)
-                done = serve(lane, k, block, whole, sizes, record, stop, time, target, value, samples, out)
+                last[lane] = np.nan
+                give(lane, k, block, whole, sizes, record, twins, orders)
+                if sizes.events > 0:  # the lane first looks on which side of each event the twin is
+                    block[FRESH, lane] = 1.0
+                    done = False
+                else:
+                    done = serve(lane, k, block, whole, sizes, record, twins, orders)
                 if done:
-                    leave(lane, k, block, sizes, y, u, status, failed_at, steps)
+                    leave(lane, k, block, whole, sizes, twins, orders)
                 else:
                     active += 1
             if done:

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from ..trace import Graph
 from . import control
 from .block import Block, Layout
-from .equations import Equations
+from .equations import Equations, Program
+from .events import happen, locate, searching
 from .sampling import write_samples
 from .step import Method, Step
-from .switches import find_switches, land
+from .switches import land
 from .values import DOUBLE, INT64, Number, Truth, Writer, maximum, select
 
 # Values of models.model.Status.
-STEP_LIMIT, STEP_TOO_SMALL, NON_FINITE = 2.0, 3.0, 4.0
+STEP_LIMIT, STEP_TOO_SMALL, NON_FINITE, ROOT_NOT_FOUND = 2.0, 3.0, 4.0, 6.0
+STIFF = -1.0  # no failure: the twin is to go on with another method
+
+PATIENCE = 15.0  # steps at the edge of stability, less those away from it, after which a twin is called stiff
 
 
-def write_advance(name: str, graph: Graph, ends: list[int], layout: Layout, method: Method, lanes: int) -> str:
+def write_advance(name: str, program: Program, layout: Layout, method: Method, lanes: int) -> str:
     """LLVM text of `i64 name(double* block, double* settings)`.
 
-    It takes steps until at least one lane has reached its stop or has failed, and gives the bits of these lanes.
-    `settings` are the relative and the absolute tolerance and the limit of steps.
+    It takes steps until the driver must see at least one lane: at its stop, failed, stiff, or after an event or action;
+    it gives the bits of these lanes. `settings` are the relative and the absolute tolerance and the limit of steps.
     """
     module = ir.Module()
     pointer = DOUBLE.as_pointer()
@@ -36,28 +39,48 @@ def write_advance(name: str, graph: Graph, ends: list[int], layout: Layout, meth
     builder.branch(top)
     builder.position_at_end(top)
 
-    equations = Equations(writer, block, graph, ends, tuple(find_switches(graph, ends)))
+    equations = Equations(writer, block, program)
     fresh = block.get("fresh") > 0.0
     with builder.if_then(fresh.any()):
+        if program.events or program.actions:
+            seen = happen(block, fresh, equations)
+            with builder.if_then(seen.any(), likely=False):
+                builder.ret(seen.bits())
         _begin(block, fresh, equations, method, (rtol, atol))
 
     t, stop, wanted = block.get("time"), block.get("stop"), block.get("wanted")
     active = block.get("active") > 0.0
     h, last = control.step_length(wanted, stop - t)
+    if program.events:
+        h = select(searching(block) & ~last, wanted, h)
     step = Step(writer, block, t, h, block.states(), rtol, atol, equations.rhs, equations.linearised)
     taken = method.take(step)
     verdict = control.judge(taken.error, h, wanted, last, block.get("error"), method.order)
     accepted, wanted, kept = verdict.accepted & active, verdict.wanted, dict(taken.kept)
-    if equations.kinks:
+    landed = lost = writer.truth(False)
+    if program.kinks:
         kept["switch"] = equations.switches(t + h, taken.y)
-        landing = land(block, kept["switch"], accepted, h, wanted)
+        free = ~searching(block) if program.events else writer.truth(True)
+        landing = land(block, kept["switch"], accepted & free, h, wanted)
         accepted, wanted = accepted & ~landing.again, landing.wanted
+    if program.events:
+        found = locate(block, equations, taken.y, t, h, accepted, wanted, rtol)
+        accepted, wanted, landed, lost = accepted & ~found.again, found.wanted, found.landed, found.lost
+        kept |= found.kept
     end = select(last, stop, t + h)
     write_samples(block, taken, t, h, end, accepted)
 
     taken_steps = block.get("steps") + 1.0
-    beyond = (taken_steps >= limit) & ~(accepted & last)
-    status = _failures(step, verdict, beyond, active, method.first_stage)
+    ended = accepted & last & ~landed
+    status = _failures(step, verdict, (taken_steps >= limit) & ~ended, active, method.first_stage)
+    if taken.at_edge is not None:
+        score = block.get("stiff") + select(taken.at_edge, 1.0, -1.0)
+        block.put(select(accepted, maximum(score, 0.0), block.get("stiff")), "stiff")
+        stiff = accepted & ~last & ~landed & (score >= PATIENCE) & status.equals(0.0)
+        status = select(stiff, STIFF, status)
+    if program.events:
+        status = select(lost & status.equals(0.0), ROOT_NOT_FOUND, status)
+        block.put(select(landed, 1.0, 0.0), "fresh")
     block.put(select(accepted, end, t), "time")
     block.put(wanted, "wanted")
     block.put(select(accepted, verdict.error, block.get("error")), "error")
@@ -66,7 +89,7 @@ def write_advance(name: str, graph: Graph, ends: list[int], layout: Layout, meth
     for row, values in {"y": taken.y, **kept}.items():
         for i, value in enumerate(values):
             block.put(select(accepted, value, block.get(row, i)), row, i)
-    attention = (((accepted & last) | (status > 0.0)) & active).bits()
+    attention = ((ended | ~status.equals(0.0)) & active).bits()
     ready = builder.append_basic_block("ready")
     builder.cbranch(builder.icmp_unsigned("==", attention, INT64(0)), top, ready)
     builder.position_at_end(ready)
@@ -92,7 +115,7 @@ def _begin(block: Block, fresh: Truth, equations: Equations, method: Method, tol
     dy = equations.rhs(t, y)
     for i, value in enumerate(equations.switches(t, y)):
         block.put(select(fresh, value, block.get("switch", i)), "switch", i)
-    if equations.kinks:
+    if equations.program.kinks:
         for row in ("landing", "landings"):
             block.put(select(fresh, 0.0, block.get(row)), row)
     if method.first_stage:

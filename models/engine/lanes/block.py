@@ -25,7 +25,9 @@ CONTROL = (
     "sample",  # time of the next sample; inf: none
     "sample_at",  # address of that time
     "out_at",  # address of the row to which that sample goes
-    "stiff",  # steps in a row at the edge of the explicit method's stability
+    "stiff",  # steps at the edge of the explicit method's stability, less those away from it
+    "action",  # number (from 1) of the action to perform before the next step; 0: none
+    "given",  # what the record gave to that action
 )
 
 

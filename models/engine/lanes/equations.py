@@ -1,43 +1,88 @@
-"""A system's right-hand side and its derivatives at a time and state that the method chooses."""
+"""A system's functions at a time and state that the method chooses: derivatives, Jacobian, switches, events."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from ..derivatives import jacobian
-from ..trace import Graph
+from ..derivatives import jacobian, rate_of_change
+from ..system import System
+from ..trace import Effect, Graph, TracedEvent, trace, trace_actions, trace_events
 from .block import Block
 from .program import Leaf, write_program
+from .switches import find_switches
 from .values import Number, Writer
 
 
 @dataclass(frozen=True)
+class Program:
+    """All that was traced of a system: operations, and which of them are what.
+
+    `ends` are the derivatives, `kinks` the numbers whose signs say on which side of each kink the state is, `rates` how
+    fast the `events` come closer.
+    """
+
+    nodes: tuple[tuple[Any, ...], ...]
+    ends: tuple[int, ...]
+    kinks: tuple[int, ...]
+    events: tuple[TracedEvent, ...]
+    rates: tuple[int, ...]
+    actions: tuple[Effect, ...]
+
+    @classmethod
+    def of(cls, system: System) -> Program:
+        """Trace a system."""
+        graph, ends = trace(system)
+        kinks = find_switches(graph, ends)
+        events = trace_events(system, graph)
+        rates = tuple(rate_of_change(graph, event.value, ends) for event in events)
+        actions = trace_actions(system, graph) if system.actions else ()
+        return cls(tuple(graph.nodes), tuple(ends), tuple(kinks), events, rates, actions)
+
+
+@dataclass(frozen=True)
 class Equations:
-    """The traced graph, its derivatives `ends`, its switches `kinks`; the block holds parameters and inputs."""
+    """The functions of a program; the block holds parameters and inputs."""
 
     writer: Writer
     block: Block
-    graph: Graph
-    ends: list[int]
-    kinks: tuple[int, ...] = ()
+    program: Program
+    graph: Graph = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "graph", Graph.of(self.program.nodes))
 
     def rhs(self, t: Number, y: list[Number]) -> list[Number]:
         """The derivatives at t and y."""
-        return write_program(self.writer, self.graph.nodes, self.ends, self._leaf(t, y))
+        return self._values(self.program.ends, t, y)
 
     def switches(self, t: Number, y: list[Number]) -> list[Number]:
         """Numbers whose signs say on which side of each kink t and y are."""
-        return write_program(self.writer, self.graph.nodes, self.kinks, self._leaf(t, y))
+        return self._values(self.program.kinks, t, y)
+
+    def events(self, t: Number, y: list[Number]) -> tuple[list[Number], list[Number]]:
+        """Numbers that rise through zero when an event happens, and their rates of change."""
+        values = [event.value for event in self.program.events]
+        found = self._values([*values, *self.program.rates], t, y)
+        return found[: len(values)], found[len(values) :]
+
+    def after(self, effect: Effect, t: Number, y: list[Number]) -> list[Number]:
+        """What an effect sets, in the order of `effect.nodes`."""
+        return self._values(effect.nodes, t, y)
 
     def linearised(
         self, t: Number, y: list[Number]
     ) -> tuple[list[Number], dict[tuple[int, int], Number], dict[int, Number]]:
         """The derivatives at t and y, the entries of their Jacobian, and their own derivatives by time."""
-        known = jacobian(self.graph, self.ends, len(y))
-        wanted = [*self.ends, *known.entries.values(), *known.in_time.values()]
-        found = iter(write_program(self.writer, self.graph.nodes, wanted, self._leaf(t, y)))
-        dy = [next(found) for _ in self.ends]
+        ends = list(self.program.ends)
+        known = jacobian(self.graph, ends, len(y))
+        found = iter(self._values([*ends, *known.entries.values(), *known.in_time.values()], t, y))
+        dy = [next(found) for _ in ends]
         return dy, {entry: next(found) for entry in known.entries}, {i: next(found) for i in known.in_time}
+
+    def _values(self, nodes: Sequence[int], t: Number, y: list[Number]) -> list[Number]:
+        return write_program(self.writer, self.graph.nodes, nodes, self._leaf(t, y))
 
     def _leaf(self, t: Number, y: list[Number]) -> Leaf:
         def value(kind: str, index: int) -> Number:
@@ -45,6 +90,8 @@ class Equations:
                 return t
             if kind == "state":
                 return y[index]
+            if kind == "given":
+                return self.block.get("given")
             return self.block.get("p" if kind == "parameter" else "u", index)
 
         return value

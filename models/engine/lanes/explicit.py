@@ -9,7 +9,7 @@ from .control import Order, root_mean_square, scales
 from .elementary import polynomial
 from .step import Step, Taken
 from .tableau import Tableau
-from .values import Number, fma, maximum, select, sqrt
+from .values import Number, Truth, fma, maximum, select, sqrt
 
 
 def combined(weights: Sequence[float | Number], stages: Sequence[list[Number]], i: int) -> Number:
@@ -24,9 +24,10 @@ def combined(weights: Sequence[float | Number], stages: Sequence[list[Number]], 
 
 @dataclass(frozen=True)
 class Explicit:
-    """The method of a tableau."""
+    """The method of a tableau; one that `watches` says when it is at the edge of its stability."""
 
     tableau: Tableau
+    watches: bool = False
 
     @property
     def name(self) -> str:
@@ -47,9 +48,9 @@ class Explicit:
         h, y, tableau = step.h, step.y, self.tableau
         every = range(len(y))
         stages = [step.block.states(self.first_stage)]
-        z = y
+        z = before = y
         for c, a in zip(tableau.c[1:], tableau.a[1:], strict=True):
-            z = [fma(h, combined(a, stages, i), y[i]) for i in every]
+            before, z = z, [fma(h, combined(a, stages, i), y[i]) for i in every]
             stages.append(step.rhs(fma(h, c, step.t), z))
         scale = scales([maximum(abs(z[i]), abs(y[i])) for i in every], step.rtol, step.atol)
         inverse = [1.0 / s for s in scale]
@@ -67,7 +68,17 @@ class Explicit:
             weights = [theta * polynomial(theta, row) if any(row) else 0.0 for row in tableau.dense]
             return [fma(h, combined(weights, stages, i), y[i]) for i in every]
 
-        return Taken(z, h * error, prepare, inside, {self.first_stage: stages[len(tableau.c) - 1]})
+        at_edge = self._at_edge(h, stages[-2:], before, z) if self.watches else None
+        return Taken(z, h * error, prepare, inside, {self.first_stage: stages[len(tableau.c) - 1]}, at_edge)
+
+    def _at_edge(self, h: Number, slopes: list[list[Number]], before: list[Number], after: list[Number]) -> Truth:
+        """Whether |h lambda|, from the two last stages (both at the end of the step), is at the edge of stability.
+
+        Source: Hairer & Wanner, Solving Ordinary Differential Equations II, IV.2 (stiffness detection).
+        """
+        top = [(b - a) * h for a, b in zip(*slopes, strict=True)]
+        bottom = [b - a for a, b in zip(before, after, strict=True)]
+        return root_mean_square(top) > self.tableau.edge * root_mean_square(bottom)
 
 
 def _of_two(third: Number, fifth: Number) -> Number:

@@ -8,18 +8,26 @@ from pathlib import Path
 
 from .. import derivatives
 from ..system import System
-from ..trace import Graph, trace
+from . import events
 from .advance import write_advance
 from .block import Layout
 from .dop853 import DOP853
+from .equations import Program
 from .explicit import Explicit
 from .machine import function_address
 from .rosenbrock import Rosenbrock
 from .step import Method
-from .switches import ROWS, find_switches
+from .switches import ROWS
 from .tableau import TSIT5
 
-METHODS: dict[str, Method] = {"tsit5": Explicit(TSIT5), "dop853": Explicit(DOP853), "rodas5p": Rosenbrock()}
+METHODS: dict[str, Method] = {
+    "tsit5": Explicit(TSIT5),
+    "dop853": Explicit(DOP853),
+    "rodas5p": Rosenbrock(),
+    # These hand a twin over when it has become stiff.
+    "tsit5, watching": Explicit(TSIT5, watches=True),
+    "dop853, watching": Explicit(DOP853, watches=True),
+}
 
 
 @dataclass(frozen=True)
@@ -30,28 +38,27 @@ class StepFunction:
     layout: Layout
 
 
-def layout_of(system: System, graph: Graph, ends: list[int], method: str) -> Layout:
+def layout_of(system: System, program: Program, method: str) -> Layout:
     """Rows of the block of a system and a method."""
-    kinks = len(find_switches(graph, ends))
-    further = (*METHODS[method].further_rows(len(system.states)), *(((*ROWS, ("switch", kinks))) if kinks else ()))
+    kinks = len(program.kinks)
+    own = METHODS[method].further_rows(len(system.states))
+    further = (*own, *(((*ROWS, ("switch", kinks))) if kinks else ()), *events.rows(len(program.events)))
     return Layout(len(system.states), len(system.parameters), len(system.inputs), further)
 
 
 def step_function(system: System, method: str, lanes: int, folder: Path) -> StepFunction:
     """Compiled once a process and once a folder."""
-    graph, ends = trace(system)
-    shape = layout_of(system, graph, ends, method)
-    return StepFunction(_address(tuple(graph.nodes), tuple(ends), shape, method, lanes, folder), shape)
+    program = Program.of(system)
+    shape = layout_of(system, program, method)
+    return StepFunction(_address(program, shape, method, lanes, folder), shape)
 
 
 @cache
-def _address(
-    nodes: tuple[tuple[object, ...], ...], ends: tuple[int, ...], layout: Layout, method: str, lanes: int, folder: Path
-) -> int:
+def _address(program: Program, layout: Layout, method: str, lanes: int, folder: Path) -> int:
     def write(name: str) -> str:
-        return write_advance(name, Graph.of(nodes), list(ends), layout, METHODS[method], lanes)
+        return write_advance(name, program, layout, METHODS[method], lanes)
 
-    return function_address(folder, repr((nodes, ends, layout, method, lanes, _derivatives_text())), write)
+    return function_address(folder, repr((program, layout, method, lanes, _derivatives_text())), write)
 
 
 @cache

@@ -12,7 +12,7 @@ from .values import Number, Truth, Writer, fma, select
 Leaf = Callable[[str, int], Number]
 Nodes = Sequence[tuple[Any, ...]]
 
-_LEAVES = ("time", "state", "parameter", "input")
+_LEAVES = ("time", "state", "parameter", "input", "given")
 _ONE = {
     "exp": elementary.exp, "log": elementary.log, "tanh": elementary.tanh, "sin": elementary.sin,
     "cos": elementary.cos, "sqrt": values.sqrt, "floor": values.floor,
