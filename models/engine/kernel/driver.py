@@ -11,15 +11,17 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-# Values of models.model.Status, spelled out because a kernel imports nothing; STIFF: to go on with another method.
+# Values of models.model.Status, spelled out because a kernel imports nothing; HANDED_OVER: to go on with the
+# other kind of method.
 COMPLETED = 1
 ROOT_NOT_FOUND = 6
-STIFF = -1
+HANDED_OVER = -1
 
 # Rows of the block, in the order of `lanes.block.CONTROL`.
 (
-    TIME, STOP, WANTED, ERROR, STEPS, FRESH, ACTIVE, STATUS, SAMPLE, SAMPLE_AT, OUT_AT, EDGE, ACTION, GIVEN, STATE,
-) = range(15)  # fmt: skip
+    TIME, STOP, WANTED, ERROR, STEPS, FRESH, ACTIVE, STATUS, SAMPLE, SAMPLE_AT, OUT_AT,
+    STIFF, COVERED, JUDGED, PATIENCE, PACE, ACTION, GIVEN, STATE,
+) = range(19)  # fmt: skip
 
 AT_ONCE = 1000  # events of a twin at one time, after which they will never come to rest
 
@@ -38,7 +40,8 @@ class Sizes(NamedTuple):
 class Twins(NamedTuple):
     """What each twin begins with and what became of it, changed in place: (twin, ...) arrays.
 
-    `armed` (twin, event) says which events it waits for; `times` (twin, event, kept) and `counts` (twin, event) of
+    `pace` (twin, 4) is what the control of steps hands over from one method to the next; `armed` (twin, event) says
+    which events it waits for; `times` (twin, event, kept) and `counts` (twin, event) of
     events that happened.
     """
 
@@ -47,6 +50,7 @@ class Twins(NamedTuple):
     u: np.ndarray
     start: np.ndarray
     stop: np.ndarray
+    pace: np.ndarray
     armed: np.ndarray
     status: np.ndarray
     ended: np.ndarray
@@ -105,8 +109,10 @@ def give(lane, k, block, whole, sizes, record, twins, orders):
         block[sizes.fired + i, lane] = 0.0
     t = twins.start[k]
     block[TIME, lane] = t
-    block[WANTED, lane] = block[STATUS, lane] = block[EDGE, lane] = block[ACTION, lane] = 0.0
+    block[STATUS, lane] = block[ACTION, lane] = block[STIFF, lane] = block[COVERED, lane] = block[JUDGED, lane] = 0.0
     block[STEPS, lane] = twins.steps[k]
+    for i, row in enumerate((WANTED, ERROR, PATIENCE, PACE)):
+        block[row, lane] = twins.pace[k, i]
     block[ACTIVE, lane] = 1.0
     record[lane] = 0
     while record[lane] < orders.time.shape[1] and orders.time[k, record[lane]] < t:
@@ -181,8 +187,10 @@ def leave(lane, k, block, whole, sizes, twins, orders):
     twins.ended[k] = block[TIME, lane]
     code = int(block[STATUS, lane])
     twins.status[k] = code if code != 0 else COMPLETED
-    if code == STIFF:
+    if code == HANDED_OVER:
         twins.start[k] = block[TIME, lane]
+        for i, row in enumerate((WANTED, ERROR, PATIENCE, PACE)):
+            twins.pace[k, i] = block[row, lane]
         return
     row, at = next_sample(lane, k, whole, orders)
     while row[at] <= block[TIME, lane]:

@@ -6,6 +6,7 @@ from llvmlite import ir
 
 from . import control
 from .block import Block, Layout
+from .choice import leaves_explicit, leaves_stiff
 from .equations import Equations, Program
 from .events import happen, locate, searching
 from .sampling import write_samples
@@ -15,16 +16,15 @@ from .values import DOUBLE, INT64, Number, Truth, Writer, maximum, select
 
 # Values of models.model.Status.
 STEP_LIMIT, STEP_TOO_SMALL, NON_FINITE, ROOT_NOT_FOUND = 2.0, 3.0, 4.0, 6.0
-STIFF = -1.0  # no failure: the twin is to go on with another method
-
-PATIENCE = 15.0  # steps at the edge of stability, less those away from it, after which a twin is called stiff
+HANDED_OVER = -1.0  # no failure: the twin is to go on with the other kind of method
 
 
 def write_advance(name: str, program: Program, layout: Layout, method: Method, lanes: int) -> str:
     """LLVM text of `i64 name(double* block, double* settings)`.
 
-    It takes steps until the driver must see at least one lane: at its stop, failed, stiff, or after an event or action;
-    it gives the bits of these lanes. `settings` are the relative and the absolute tolerance and the limit of steps.
+    It takes steps until the driver must see at least one lane (at its stop, failed, handed over, or after an event or
+    action) and gives the bits of these lanes. `settings` are the relative and the absolute tolerance and the limit of
+    steps.
     """
     module = ir.Module()
     pointer = DOUBLE.as_pointer()
@@ -73,11 +73,10 @@ def write_advance(name: str, program: Program, layout: Layout, method: Method, l
     taken_steps = block.get("steps") + 1.0
     ended = accepted & last & ~landed
     status = _failures(step, verdict, (taken_steps >= limit) & ~ended, active, method.first_stage)
-    if taken.at_edge is not None:
-        score = block.get("stiff") + select(taken.at_edge, 1.0, -1.0)
-        block.put(select(accepted, maximum(score, 0.0), block.get("stiff")), "stiff")
-        stiff = accepted & ~last & ~landed & (score >= PATIENCE) & status.equals(0.0)
-        status = select(stiff, STIFF, status)
+    if method.watches:
+        going = accepted & ~last & ~landed
+        goes = leaves_explicit(block, taken, h, going) if taken.stretch is not None else leaves_stiff(block, h, going)
+        status = select(goes & status.equals(0.0), HANDED_OVER, status)
     if program.events:
         status = select(lost & status.equals(0.0), ROOT_NOT_FOUND, status)
         block.put(select(landed, 1.0, 0.0), "fresh")
@@ -130,19 +129,14 @@ def _begin(block: Block, fresh: Truth, equations: Equations, method: Method, tol
 def _failures(step: Step, verdict: control.Verdict, beyond: Truth, active: Truth, first_stage: str) -> Number:
     """Status of each lane: 0 while nothing is wrong. `beyond` marks lanes at their limit of steps."""
     writer, block = step.writer, step.block
-    builder = writer.builder
     small = ~verdict.accepted & (verdict.wanted <= control.TINY * maximum(abs(step.t), 1e-3))
     status = select(small, STEP_TOO_SMALL, select(beyond, STEP_LIMIT, 0.0))
-    before = builder.block
-    broken = verdict.broken & active
-    with builder.if_then(broken.any(), likely=False):
+
+    def judged() -> Number:
         sound = writer.truth(True)
         slopes = block.states(first_stage) if first_stage else step.rhs(step.t, step.y)
         for value in (*step.y, *slopes):
             sound = sound & (abs(value) < control.HUGE)
-        found = select(broken & ~sound, NON_FINITE, status)
-        inside = builder.block
-    both = builder.phi(writer.type_of(DOUBLE))
-    both.add_incoming(status.ir, before)
-    both.add_incoming(found.ir, inside)
-    return Number(writer, both)
+        return select(sound, status, NON_FINITE)
+
+    return writer.where_any(verdict.broken & active, judged, status)

@@ -25,7 +25,11 @@ CONTROL = (
     "sample",  # time of the next sample; inf: none
     "sample_at",  # address of that time
     "out_at",  # address of the row to which that sample goes
-    "stiff",  # steps at the edge of the explicit method's stability, less those away from it
+    "stiff",  # explicit: steps at the edge of stability, less those away from it; stiff: trials (`choice`)
+    "covered",  # time covered by the stiff method while it is timed
+    "judged",  # 1: the stiff method has been found worth its price
+    "patience",  # score at which the explicit method gives the twin away
+    "pace",  # step to which stability held it when it did
     "action",  # number (from 1) of the action to perform before the next step; 0: none
     "given",  # what the record gave to that action
 )

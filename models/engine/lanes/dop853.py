@@ -129,7 +129,7 @@ DOP853 = Tableau(
     second=THIRD,
     dense=_interpolant(),
     order=Order(0.7 / 8.0, 0.4 / 8.0, 1.0 / 8.0),
-    edge=6.1,
+    edge=5.5,
     extra_c=EXTRA_C,
     extra_a=EXTRA_A,
 )

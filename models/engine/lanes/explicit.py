@@ -9,7 +9,7 @@ from .control import Order, root_mean_square, scales
 from .elementary import polynomial
 from .step import Step, Taken
 from .tableau import Tableau
-from .values import Number, Truth, fma, maximum, select, sqrt
+from .values import Number, fma, maximum, select, sqrt
 
 
 def combined(weights: Sequence[float | Number], stages: Sequence[list[Number]], i: int) -> Number:
@@ -24,7 +24,7 @@ def combined(weights: Sequence[float | Number], stages: Sequence[list[Number]], 
 
 @dataclass(frozen=True)
 class Explicit:
-    """The method of a tableau; one that `watches` says when it is at the edge of its stability."""
+    """The method of a tableau; one that `watches` says how near the edge of its stability it is."""
 
     tableau: Tableau
     watches: bool = False
@@ -68,17 +68,25 @@ class Explicit:
             weights = [theta * polynomial(theta, row) if any(row) else 0.0 for row in tableau.dense]
             return [fma(h, combined(weights, stages, i), y[i]) for i in every]
 
-        at_edge = self._at_edge(h, stages[-2:], before, z) if self.watches else None
-        return Taken(z, h * error, prepare, inside, {self.first_stage: stages[len(tableau.c) - 1]}, at_edge)
+        stretch = (
+            self._stretch(h, stages[len(tableau.c) - 2 : len(tableau.c)], [before, z], inverse)
+            if self.watches
+            else None
+        )
+        return Taken(z, h * error, prepare, inside, {self.first_stage: stages[len(tableau.c) - 1]}, stretch)
 
-    def _at_edge(self, h: Number, slopes: list[list[Number]], before: list[Number], after: list[Number]) -> Truth:
-        """Whether |h lambda|, from the two last stages (both at the end of the step), is at the edge of stability.
+    def _stretch(
+        self, h: Number, slopes: list[list[Number]], states: list[list[Number]], weights: list[Number]
+    ) -> Number:
+        """|h lambda| from the two last stages, both at the end of the step, over that at the edge of stability.
 
-        Source: Hairer & Wanner, Solving Ordinary Differential Equations II, IV.2 (stiffness detection).
+        Differences are weighed by the tolerance, or what has long decayed, and is stiff, would not be seen beside the
+        rest. Source: Hairer & Wanner, Solving Ordinary Differential Equations II, IV.2 (stiffness detection).
         """
-        top = [(b - a) * h for a, b in zip(*slopes, strict=True)]
-        bottom = [b - a for a, b in zip(before, after, strict=True)]
-        return root_mean_square(top) > self.tableau.edge * root_mean_square(bottom)
+        top = root_mean_square([(b - a) * w for a, b, w in zip(*slopes, weights, strict=True)])
+        bottom = root_mean_square([(b - a) * w for a, b, w in zip(*states, weights, strict=True)])
+        none = bottom.equals(0.0)
+        return select(none, 0.0, h * top / select(none, 1.0, self.tableau.edge * bottom))
 
 
 def _of_two(third: Number, fifth: Number) -> Number:

@@ -24,9 +24,10 @@ METHODS: dict[str, Method] = {
     "tsit5": Explicit(TSIT5),
     "dop853": Explicit(DOP853),
     "rodas5p": Rosenbrock(),
-    # These hand a twin over when it has become stiff.
+    # These hand twins over to one another (`choice`).
     "tsit5, watching": Explicit(TSIT5, watches=True),
     "dop853, watching": Explicit(DOP853, watches=True),
+    "rodas5p, watching": Rosenbrock(watches=True),
 }
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from .block import Block
 from .control import Order
-from .values import Number, Truth, Writer
+from .values import Number, Writer
 
 RightHandSide = Callable[[Number, list[Number]], list[Number]]
 # The derivatives, their entries by (row, column) of the Jacobian, and their derivatives by time.
@@ -35,7 +35,7 @@ class Taken:
     """The end of a step: the new state, its error over the tolerated one, and how to read states inside it.
 
     `prepare` writes what only samples need, once, before `inside(theta)` is used. `kept` are rows that change with
-    the state. `at_edge` says that stability and not accuracy bounds the step, where the method watches for that.
+    the state. `stretch` is |h lambda| over that at the edge of stability, where the method watches for it.
     """
 
     y: list[Number]
@@ -43,7 +43,7 @@ class Taken:
     prepare: Callable[[], None]
     inside: Callable[[Number], list[Number]]
     kept: dict[str, list[Number]] = field(default_factory=dict)
-    at_edge: Truth | None = None
+    stretch: Number | None = None
 
 
 class Method(Protocol):
@@ -57,6 +57,11 @@ class Method(Protocol):
     @property
     def order(self) -> Order:
         """Exponents of its step control."""
+        ...
+
+    @property
+    def watches(self) -> bool:
+        """Whether it gives twins away to the other kind of method."""
         ...
 
     @property

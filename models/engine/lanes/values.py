@@ -7,6 +7,7 @@ with sums only where `fma` is written, so that a lane computes the same bits wha
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -46,6 +47,17 @@ class Writer:
     def store(self, value: Number, pointer: ir.Value) -> None:
         typed = self.builder.bitcast(pointer, self.type_of(DOUBLE).as_pointer())
         self.builder.store(value.ir, typed, align=8)
+
+    def where_any(self, condition: Truth, compute: Callable[[], Number], otherwise: Number) -> Number:
+        """`compute()` in the lanes where the condition holds, `otherwise` in the others; not computed where in none."""
+        before = self.builder.block
+        with self.builder.if_then(condition.any(), likely=False):
+            found = select(condition, compute(), otherwise)
+            inside = self.builder.block
+        both = self.builder.phi(self.type_of(DOUBLE))
+        both.add_incoming(otherwise.ir, before)
+        both.add_incoming(found.ir, inside)
+        return Number(self, both)
 
     def intrinsic(self, name: str, *arguments: Number) -> Number:
         """A function of LLVM that the processor has as one instruction."""

@@ -46,7 +46,7 @@ def all_bytes(found):
     return [getattr(found, name).tobytes() for name in found.__dataclass_fields__]
 
 
-METHODS = ["tsit5", "dop853", "rodas5p"]
+METHODS = ["auto", "tsit5", "dop853", "rodas5p"]
 
 
 @pytest.mark.parametrize("lanes", [1, 4])
