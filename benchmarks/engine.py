@@ -103,7 +103,9 @@ def operations(workload: Workload, method: str) -> int:
     block = Block(writer, layout_of(system, program, method), function.args[0])
     equations = Equations(writer, block, program)
     t, h, rtol, atol = (block.get("time") for _ in range(4))
-    METHODS[method].take(Step(writer, block, t, h, block.states(), rtol, atol, equations.rhs, equations.linearised))
+    METHODS[method].take(
+        Step(writer, block, t, h, block.states(), rtol, atol, equations.rhs, equations.observe, equations.linearised)
+    )
     return writer.operations
 
 

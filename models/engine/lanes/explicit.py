@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .control import Order, root_mean_square, scales
 from .elementary import polynomial
-from .step import Step, Taken
+from .step import Observed, Step, Taken
 from .tableau import Tableau
 from .values import Number, fma, maximum, select, sqrt
 
@@ -49,9 +49,15 @@ class Explicit:
         every = range(len(y))
         stages = [step.block.states(self.first_stage)]
         z = before = y
-        for c, a in zip(tableau.c[1:], tableau.a[1:], strict=True):
+        rough = min(range(1, len(tableau.c) - 1), key=lambda s: abs(tableau.c[s] - 0.4))
+        observed: dict[int, Observed] = {}
+        for s, (c, a) in enumerate(zip(tableau.c[1:], tableau.a[1:], strict=True), start=1):
             before, z = z, [fma(h, combined(a, stages, i), y[i]) for i in every]
-            stages.append(step.rhs(fma(h, c, step.t), z))
+            if s in (rough, len(tableau.c) - 1):
+                observed[s] = step.observe(fma(h, c, step.t), z)
+                stages.append(observed[s].dy)
+            else:
+                stages.append(step.rhs(fma(h, c, step.t), z))
         scale = scales([maximum(abs(z[i]), abs(y[i])) for i in every], step.rtol, step.atol)
         inverse = [1.0 / s for s in scale]
         error = root_mean_square([combined(tableau.error, stages, i) * inverse[i] for i in every])
@@ -73,7 +79,10 @@ class Explicit:
             if self.watches
             else None
         )
-        return Taken(z, h * error, prepare, inside, {self.first_stage: stages[len(tableau.c) - 1]}, stretch)
+        at_end = observed[len(tableau.c) - 1]
+        within = (tableau.c[rough], observed[rough])
+        kept = {self.first_stage: at_end.dy}
+        return Taken(z, h * error, prepare, inside, lambda: within, lambda: at_end, kept, stretch)
 
     def _stretch(
         self, h: Number, slopes: list[list[Number]], states: list[list[Number]], weights: list[Number]

@@ -17,7 +17,6 @@ from .explicit import Explicit
 from .machine import function_address
 from .rosenbrock import Rosenbrock
 from .step import Method
-from .switches import ROWS
 from .tableau import TSIT5
 
 METHODS: dict[str, Method] = {
@@ -41,9 +40,8 @@ class StepFunction:
 
 def layout_of(system: System, program: Program, method: str) -> Layout:
     """Rows of the block of a system and a method."""
-    kinks = len(program.kinks)
     own = METHODS[method].further_rows(len(system.states))
-    further = (*own, *(((*ROWS, ("switch", kinks))) if kinks else ()), *events.rows(len(program.events)))
+    further = (*own, *program.kinks.rows, *events.rows(len(program.events)))
     return Layout(len(system.states), len(system.parameters), len(system.inputs), further)
 
 

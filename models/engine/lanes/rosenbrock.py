@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from .control import Order, root_mean_square, scales
 from .explicit import combined
 from .sparse import Factors, eliminate, factorise
-from .step import Step, Taken
+from .step import Observed, Step, Taken
 from .values import Number, fma, maximum, select
 
 GAMMA = 0.21193756319429014
@@ -122,7 +122,10 @@ class Rosenbrock:
             bend = [fma(theta, fma(theta, q[i][2], q[i][1]), q[i][0]) for i in every]
             return [fma(theta, fma(rest, bend[i], new[i]), rest * y[i]) for i in every]
 
-        return Taken(new, error, lambda: None, inside)
+        def within() -> tuple[float, Observed]:
+            return 0.5, step.observe(fma(h, 0.5, step.t), inside(step.writer.number(0.5)))
+
+        return Taken(new, error, lambda: None, inside, within, lambda: step.observe(step.t + h, new))
 
 
 def _factors(jacobian: dict[tuple[int, int], Number], diagonal: Number, size: int) -> Factors:
