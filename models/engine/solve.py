@@ -14,7 +14,7 @@ from ..model import Status, Tolerance
 from .compile import cache_folder, shared_driver
 from .lanes.equations import Program
 from .lanes.events import FIRST_LOOK, FROM_THE_START
-from .lanes.function import step_function
+from .lanes.function import StepFunction, step_function
 from .system import Records, System
 
 Method = Literal["auto", "tsit5", "dop853", "rodas5p"]
@@ -123,9 +123,11 @@ def solve(
         out=np.full((count, samples.shape[1] - 1, len(system.states)), np.nan),
         ends=np.array([event.ends or 0 for event in system.events], np.int64),
     )
-    methods, queue = _methods(system, method, tolerance), np.arange(count)
+    program, queue = Program.of(system), np.arange(count)
+    methods = _methods(program, method, tolerance)
     while queue.size:
-        _drive(driver, system, next(methods), lanes, tolerance, queue, twins, orders)
+        step = step_function(system, program, next(methods), lanes, cache_folder())
+        _drive(driver, step, system, tolerance, queue, twins, orders)
         queue = np.flatnonzero(twins.status == driver.HANDED_OVER)
     failed = twins.status != Status.COMPLETED
     end_state = y.copy()
@@ -137,27 +139,24 @@ def solve(
     )
 
 
-def _methods(system: System, method: Method, tolerance: Tolerance) -> Iterator[str]:
+def _methods(program: Program, method: Method, tolerance: Tolerance) -> Iterator[str]:
     """The methods by which twins are carried on, one after the other."""
     if method != "auto":
         return iter([method])
-    smooth = not Program.of(system).kinks
-    explicit = "dop853" if smooth and tolerance.rtol <= SHARP else "tsit5"
+    explicit = "dop853" if not program.kinks and tolerance.rtol <= SHARP else "tsit5"
     return cycle([f"{explicit}, watching", "rodas5p, watching"])
 
 
 def _drive(
-    driver: Any, system: System, method: str, lanes: int, tolerance: Tolerance, queue: np.ndarray, twins: Any,
-    orders: Any,
-) -> None:  # fmt: skip
-    step = step_function(system, method, lanes, cache_folder())
+    driver: Any, step: StepFunction, system: System, tolerance: Tolerance, queue: np.ndarray, twins: Any, orders: Any
+) -> None:
     layout = step.layout
     events = len(system.events)
     sizes = driver.Sizes(
         len(system.states), len(system.parameters), len(system.inputs), events,
         layout.first("armed") if events else 0, layout.first("fired") if events else 0,
     )  # fmt: skip
-    block = np.zeros((layout.rows, lanes))
+    block = np.zeros((layout.rows, step.lanes))
     settings = np.array([tolerance.rtol, tolerance.atol, float(tolerance.max_steps)])
     driver.drive(step.address, block, block.view(np.int64), sizes, settings, queue, twins, orders)
 

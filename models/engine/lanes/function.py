@@ -32,10 +32,11 @@ METHODS: dict[str, Method] = {
 
 @dataclass(frozen=True)
 class StepFunction:
-    """Address of a compiled `advance`, and the rows of the block it works on."""
+    """Address of a compiled `advance`, the rows of the block it works on, and its lanes."""
 
     address: int
     layout: Layout
+    lanes: int
 
 
 def layout_of(system: System, program: Program, method: str) -> Layout:
@@ -45,11 +46,10 @@ def layout_of(system: System, program: Program, method: str) -> Layout:
     return Layout(len(system.states), len(system.parameters), len(system.inputs), further)
 
 
-def step_function(system: System, method: str, lanes: int, folder: Path) -> StepFunction:
-    """Compiled once a process and once a folder."""
-    program = Program.of(system)
+def step_function(system: System, program: Program, method: str, lanes: int, folder: Path) -> StepFunction:
+    """Compiled once a process and once a folder; `program` is what was traced of the system."""
     shape = layout_of(system, program, method)
-    return StepFunction(_address(program, shape, method, lanes, folder), shape)
+    return StepFunction(_address(program, shape, method, lanes, folder), shape, lanes)
 
 
 @cache
