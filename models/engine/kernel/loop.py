@@ -1,0 +1,45 @@
+"""Carry twins in lanes for a model whose own module (`device`) acts on them at times that it chooses.
+
+Each lane holds one twin with its own time: one that has landed on its stop is served while the others stand where they
+are, and a twin that ends leaves its lane to the next one.
+"""
+
+import numpy as np
+from numba import njit
+
+from .device import begin, leave, serve
+from .driver import ACTIVE, FRESH, SAMPLE, STATE, STATUS, STOP, TIME, take_steps
+
+
+@njit(error_model="numpy", nogil=True, cache=True)
+def follow(address, block, settings, start, world):
+    """Follow every twin from its row of `start` (states, parameters, inputs) until the device ends it, or it fails."""
+    twins, lanes = start.shape[0], block.shape[1]
+    twin = np.full(lanes, -1, np.int64)
+    following = active = 0
+    waiting = (1 << lanes) - 1
+    while True:
+        for lane in range(lanes):
+            if not (waiting >> lane) & 1:
+                continue
+            if twin[lane] >= 0:
+                if block[STATUS, lane] == 0.0:
+                    serve(lane, twin[lane], block, world)
+                    block[FRESH, lane] = 1.0
+                if block[STATUS, lane] == 0.0:
+                    continue
+                leave(lane, twin[lane], block, world)
+                active -= 1
+            twin[lane] = -1
+            block[:STATE, lane] = 0.0
+            block[SAMPLE, lane] = np.inf
+            if following < twins:
+                twin[lane] = following
+                block[STATE : STATE + start.shape[1], lane] = start[following]
+                block[ACTIVE, lane] = block[FRESH, lane] = 1.0
+                begin(lane, following, block, world)
+                following += 1
+                active += 1
+        if active == 0:
+            return
+        waiting = take_steps(address, block, settings)
