@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from ...engine.kernel.driver import COMPLETED, STATUS, STOP, TIME, WANTED
+from ...engine.kernel.driver import COMPLETED, STATUS, STEPS, STOP, TIME, WANTED
 from ...engine.kernel.random import normal, uniform
 from ...engine.kernel.rows import P, U, Y
 from .controllers import (
@@ -45,7 +45,7 @@ WAKE, SLEEP = 420.0, 1380.0  # minute of the day between which a person acts on 
 MEALS = 6
 LONG_AGO = -1e9  # min
 
-# Rows of `World.keys`: one purpose each.
+# Rows of `keys`: one purpose each.
 (
     K_SENSOR, K_GAP, K_MEAL_SIZE, K_MEAL_TIME, K_MISSED, K_SNACK_MISSED, K_ESTIMATE,
     K_DAY, K_BLOCK, K_IN_USE, K_BASAL_ERROR, K_CR_ERROR,
@@ -86,37 +86,43 @@ DEVICE = np.dtype(
 # last rescue, bolus and automatic correction; grams not yet begun in this tick, minutes of their beginning and of the
 # end of eating; number and minute of the next meal; effect of insulin and use of the automation in this block; insulin
 # given in this tick (U); whether the sensor is silent, its readings had and missed in a row, the last ones (mg/dL), and
-# its four error nodes (mg/dL) with the number of the second and the state of the last; how it ended, and when (min).
+# its four error nodes (mg/dL) with the number of the second and the state of the last; how it ended, when (min), in how many
+# steps of the solver.
 PERSON = np.dtype(
     _fields(
         np.float64,
         "need cr cf weight profile iob1 iob2 last_rescue last_bolus last_correction grams eats_at eats_until "
         "next_meal_at level given node_state ended_at",
     )
-    + _fields(np.int64, "id tick next_meal in_use silent known missed node status")
+    + _fields(np.int64, "id tick next_meal in_use silent known missed node status steps")
     + [("nodes", np.float64, (4,)), ("readings", np.float64, (READINGS,))]
 )
 
 
-class World(NamedTuple):
-    """All that `begin`, `serve` and `leave` need.
+# What all twins of an arm share: keys of the purposes, minute of the day and grams of each meal, factor on the effect of
+# insulin at each tick of a day, ticks before which every arm is on open loop, ticks to follow.
+PLAN = np.dtype(
+    [
+        ("behaviour", BEHAVIOUR),
+        ("device", DEVICE),
+        ("keys", np.uint64, (len(PURPOSES), 2)),
+        ("meals", np.float64, (MEALS, 2)),
+        ("circadian", np.float64, (TICKS_A_DAY,)),
+        ("run_in", np.int64),
+        ("ticks", np.int64),
+    ]
+)
 
-    `people` (twin,) of PERSON; `behaviour`, `device` (1,) of BEHAVIOUR, DEVICE; `keys` (purpose, 2);
-    `meals` (6, 2) minute of the day and grams; `circadian` (288,) factor on insulin action; `run_in`, `ticks` (number
-    of ticks); `cgm`, `glucose`, `insulin` (twin, tick) hold the value at the end of each tick.
+
+class World(NamedTuple):
+    """One record of `PLAN`, records (twin,) of `PERSON`, and what is measured at the end of each tick.
+
+    `readings` (3, twin, tick) are sensor glucose and plasma glucose (mg/dL) and the insulin given (U).
     """
 
+    plan: np.ndarray
     people: np.ndarray
-    behaviour: np.ndarray
-    device: np.ndarray
-    keys: np.ndarray
-    meals: np.ndarray
-    circadian: np.ndarray
-    run_in: int
-    ticks: int
-    cgm: np.ndarray
-    glucose: np.ndarray
-    insulin: np.ndarray
+    readings: np.ndarray
 
 
 @njit(error_model="numpy", cache=True)
@@ -126,22 +132,22 @@ def bounded_normal(key, twin, index):
 
 
 @njit(error_model="numpy", cache=True)
-def plan_meal(now, keys, meals, b):
+def plan_meal(now, plan):
     """Set the minute of the next meal."""
     number = now.next_meal
-    jitter = b.meal_jitter * bounded_normal(keys[K_MEAL_TIME], now.id, number)
-    now.next_meal_at = (number // MEALS) * DAY + meals[number % MEALS, 0] + jitter
+    jitter = plan.behaviour.meal_jitter * bounded_normal(plan.keys[K_MEAL_TIME], now.id, number)
+    now.next_meal_at = (number // MEALS) * DAY + plan.meals[number % MEALS, 0] + jitter
 
 
 @njit(error_model="numpy", cache=True)
-def turn_blocks(now, keys, b, device):
+def turn_blocks(now, plan):
     """Each three hours another effect of insulin and use of the automation, each two perhaps a silent sensor."""
-    tick = now.tick
+    tick, keys, b = now.tick, plan.keys, plan.behaviour
     if tick % TICKS_A_BLOCK == 0:
         block = tick // TICKS_A_BLOCK
         day = b.day_sd * bounded_normal(keys[K_DAY], now.id, tick // TICKS_A_DAY)
         now.level = math.exp(day + b.block_sd * bounded_normal(keys[K_BLOCK], now.id, block))
-        now.in_use = uniform(keys[K_IN_USE], now.id, block) < device.in_use
+        now.in_use = uniform(keys[K_IN_USE], now.id, block) < plan.device.in_use
     if tick % TICKS_A_GAP == 0:
         now.silent = uniform(keys[K_GAP], now.id, tick // TICKS_A_GAP) < b.sensor_gap
 
@@ -157,12 +163,12 @@ def rescue(now, t, reading, plasma, b):
 
 
 @njit(error_model="numpy", cache=True)
-def meal(now, t, reading, on_board, keys, meals, b, device):
+def meal(now, t, reading, on_board, plan):
     """A meal that begins in this tick: (grams, bolus the person gives for it); plans the next one."""
-    number = now.next_meal
+    number, keys, b = now.next_meal, plan.keys, plan.behaviour
     sd = math.sqrt(math.log(1.0 + b.meal_cv * b.meal_cv))
     size = math.exp(sd * normal(keys[K_MEAL_SIZE], now.id, number) - 0.5 * sd * sd)
-    grams = meals[number % MEALS, 1] * b.meal_scale * size
+    grams = plan.meals[number % MEALS, 1] * b.meal_scale * size
     forgotten = uniform(keys[K_MISSED], now.id, number) < b.missed
     if number % 2 == 1 and uniform(keys[K_SNACK_MISSED], now.id, number) < b.snack_missed:
         forgotten = True
@@ -170,27 +176,30 @@ def meal(now, t, reading, on_board, keys, meals, b, device):
     if not forgotten:
         bolus = grams * b.estimate_bias * math.exp(b.estimate_sd * normal(keys[K_ESTIMATE], now.id, number)) / now.cr
         if now.known > 0:
-            bolus += max((reading - device.bolus_target) / now.cf - on_board, 0.0)
+            bolus += max((reading - plan.device.bolus_target) / now.cf - on_board, 0.0)
         now.last_bolus = t
     now.next_meal += 1
-    plan_meal(now, keys, meals, b)
+    plan_meal(now, plan)
     return grams, bolus
 
 
 @njit(error_model="numpy", cache=True)
-def correction_by_hand(now, t, reading, on_board, b, device):
+def correction_by_hand(now, t, reading, on_board, plan):
     """Bolus (U) for a high reading by a person who is awake, not on top of a recent bolus."""
-    awake = WAKE <= t % DAY < SLEEP
+    b = plan.behaviour
+    awake = WAKE <= now.tick % TICKS_A_DAY * TICK < SLEEP
     free = t - max(now.last_bolus, now.last_correction) >= b.correct_high_wait
     if awake and free and now.known > 0 and reading > b.correct_high_above:
         now.last_bolus = t
-        return max((reading - device.bolus_target) / now.cf - on_board, 0.0)
+        return max((reading - plan.device.bolus_target) / now.cf - on_board, 0.0)
     return 0.0
 
 
 @njit(error_model="numpy", cache=True)
-def automation(now, t, controller, on_board, device):
-    """(factor on the basal profile, automatic correction in U); (1, 0) without a sensor or out of use."""
+def automation(now, t, on_board, plan):
+    """(factor on the basal profile, automatic correction in U); (1, 0) in the run-in, without a sensor, out of use."""
+    device = plan.device
+    controller = device.controller if now.tick >= plan.run_in else OPEN_LOOP
     usable = controller != OPEN_LOOP and now.in_use > 0 and now.known > 0
     if not usable:
         return 1.0, 0.0
@@ -217,13 +226,13 @@ def deliver(now, basal, bolus):
 
 
 @njit(error_model="numpy", cache=True)
-def sense(now, end, interstitial, key, b):
+def sense(now, end, interstitial, plan):
     """The sensor's reading at the end of a tick (mg/dL, NaN while silent), and the memory of readings."""
     nodes, readings = now.nodes, now.readings
     if end >= (now.node + 1) * NODE_MINUTES:
         now.node += 1
         nodes[0], nodes[1], nodes[2] = nodes[1], nodes[2], nodes[3]
-        now.node_state = next_node(now.node_state, key, now.id, now.node + 3)
+        now.node_state = next_node(now.node_state, plan.keys[K_SENSOR], now.id, now.node + 3)
         nodes[3] = deviation(now.node_state)
     if now.silent > 0:
         now.missed += 1
@@ -233,33 +242,31 @@ def sense(now, end, interstitial, key, b):
     error = between(nodes[0], nodes[1], nodes[2], nodes[3], end / NODE_MINUTES - now.node)
     for i in range(READINGS - 1):
         readings[i] = readings[i + 1]
-    readings[READINGS - 1] = shown(interstitial + b.sensor_error * error)
+    readings[READINGS - 1] = shown(interstitial + plan.behaviour.sensor_error * error)
     now.known = 1 if now.missed > 0 else now.known + 1
     now.missed = 0
     return readings[READINGS - 1]
 
 
 @njit(error_model="numpy", cache=True)
-def begin_tick(now, lane, block, world):
-    """What the person and the pump do at the beginning of a tick; before `run_in` every arm is on open loop."""
-    b, device, keys = world.behaviour[0], world.device[0], world.keys
+def begin_tick(now, lane, block, plan):
+    """What the person and the pump do at the beginning of a tick."""
     t = now.tick * TICK
-    turn_blocks(now, keys, b, device)
+    turn_blocks(now, plan)
     reading, plasma = now.readings[READINGS - 1], block[Y.Gp, lane] / block[P.Vg, lane]
     on_board = max(now.iob1 + now.iob2, 0.0)
-    now.grams, now.eats_at, bolus = rescue(now, t, reading, plasma, b), t, 0.0
+    now.grams, now.eats_at, bolus = rescue(now, t, reading, plasma, plan.behaviour), t, 0.0
     if now.next_meal_at < t + TICK:
         now.eats_at = max(now.next_meal_at, t)
-        eaten, bolus = meal(now, t, reading, on_board, keys, world.meals, b, device)
+        eaten, bolus = meal(now, t, reading, on_board, plan)
         now.grams += eaten
     if bolus == 0.0:
-        bolus = correction_by_hand(now, t, reading, on_board, b, device)
-    controller = device.controller if now.tick >= world.run_in else OPEN_LOOP
-    factor, extra = automation(now, t, controller, on_board, device)
+        bolus = correction_by_hand(now, t, reading, on_board, plan)
+    factor, extra = automation(now, t, on_board, plan)
     basal = quantised(now.profile * factor, BASAL_STEP, BASAL_MAX)
     deliver(now, basal, quantised(bolus + extra, BOLUS_STEP, BOLUS_MAX))
     block[U.insulin, lane] = now.given / TICK * PMOL_PER_UNIT / now.weight
-    block[U.sensitivity, lane] = now.level * world.circadian[now.tick % TICKS_A_DAY]
+    block[U.sensitivity, lane] = now.level * plan.circadian[now.tick % TICKS_A_DAY]
 
 
 @njit(error_model="numpy", cache=True)
@@ -281,55 +288,55 @@ def eat(now, t, lane, block):
 
 
 @njit(error_model="numpy", cache=True)
-def end_tick(now, lane, k, block, world):
+def end_tick(now, lane, k, block, plan, readings):
     """Keep what the tick has come to, and read the sensor; the body may have left the plausible range."""
-    b, volume = world.behaviour[0], block[P.Vg, lane]
-    glucose, tick = block[Y.Gp, lane] / volume, now.tick
+    b, volume = plan.behaviour, block[P.Vg, lane]
+    glucose = block[Y.Gp, lane] / volume
     if not b.lowest <= glucose <= b.highest:
         block[STATUS, lane] = OUT_OF_RANGE
         return
-    world.glucose[k, tick], world.insulin[k, tick] = glucose, now.given
+    end = (now.tick + 1) * TICK
+    readings[0, k, now.tick] = sense(now, end, block[Y.Gs, lane] / volume, plan)
+    readings[1, k, now.tick], readings[2, k, now.tick] = glucose, now.given
     now.tick += 1
-    world.cgm[k, tick] = sense(now, now.tick * TICK, block[Y.Gs, lane] / volume, world.keys[K_SENSOR], b)
-    if now.tick == world.ticks:
+    if now.tick == plan.ticks:
         block[STATUS, lane] = COMPLETED
 
 
 @njit(error_model="numpy", cache=True)
 def begin(lane, k, block, world):
     """Midnight of the first day: what is programmed, the sensor's first error nodes, the first meal."""
-    now, keys, b = world.people[k], world.keys, world.behaviour[0]
+    now, plan = world.people[k], world.plan[0]
+    keys, b = plan.keys, plan.behaviour
     programmed = now.need * b.basal_bias * math.exp(b.basal_sd * normal(keys[K_BASAL_ERROR], now.id, 0))
     now.profile = quantised(programmed, BASAL_STEP, BASAL_MAX)
     now.cr *= math.exp(b.cr_sd * normal(keys[K_CR_ERROR], now.id, 0))
     now.last_rescue = now.last_bolus = now.last_correction = LONG_AGO
-    plan_meal(now, keys, world.meals, b)
+    plan_meal(now, plan)
     now.nodes[0] = deviation(0.0)
     for i in range(1, 4):
         now.node_state = next_node(now.node_state, keys[K_SENSOR], now.id, i)
         now.nodes[i] = deviation(now.node_state)
-    begin_tick(now, lane, block, world)
+    begin_tick(now, lane, block, plan)
     eat(now, 0.0, lane, block)
 
 
 @njit(error_model="numpy", cache=True)
 def serve(lane, k, block, world):
     """The end of a tick and the beginning of the next, or the beginning or end of eating within a tick."""
-    now, t = world.people[k], block[TIME, lane]
+    now, plan, t = world.people[k], world.plan[0], block[TIME, lane]
     if t >= (now.tick + 1) * TICK:
-        end_tick(now, lane, k, block, world)
+        end_tick(now, lane, k, block, plan, world.readings)
         if block[STATUS, lane] > 0.0:
             return
-        begin_tick(now, lane, block, world)
+        begin_tick(now, lane, block, plan)
     eat(now, t, lane, block)
 
 
 @njit(error_model="numpy", cache=True)
 def leave(lane, k, block, world):
-    """Why and when it ended; a failed twin's readings are NaN from the first on."""
+    """Why, when and after how many steps it ended; a failed twin's readings are NaN from the first on."""
     now = world.people[k]
-    now.status, now.ended_at = int(block[STATUS, lane]), block[TIME, lane]
+    now.status, now.steps, now.ended_at = int(block[STATUS, lane]), int(block[STEPS, lane]), block[TIME, lane]
     if now.status != COMPLETED:
-        world.cgm[k, :] = math.nan
-        world.glucose[k, :] = math.nan
-        world.insulin[k, :] = math.nan
+        world.readings[:, k] = math.nan

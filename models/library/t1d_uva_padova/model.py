@@ -137,19 +137,19 @@ class T1DModel:
         count = twins.sizes["twin"]
         run_in = round(conditions.schedule.run_in * 288)
         ticks = run_in + round(conditions.schedule.duration * 288)
-        readings = {name: np.empty((count, ticks), np.float32) for name in ("cgm", "glucose", "insulin")}
+        plan = np.zeros(1, kernel.daily_life.PLAN)
+        plan["behaviour"] = _behaviour(kernel, settings, self.outputs[1])
+        plan["device"] = _device(kernel, treatment, conditions.adherence)
+        plan["keys"] = [key_words(conditions.seed, purpose) for purpose in kernel.daily_life.PURPOSES]
+        plan["meals"] = [(meal.at, meal.carbs) for meal in settings.meals]
+        hours = np.arange(288) / 12.0 - settings.sensitivity_peak
+        plan["circadian"] = 1.0 + settings.sensitivity_circadian * np.cos(2.0 * np.pi * hours / 24.0)
+        plan["run_in"], plan["ticks"] = run_in, ticks
         people = np.zeros(count, kernel.daily_life.PERSON)
         people["id"] = twins["twin"].values
         for name, column in (("need", "basal_rate"), ("cr", "CR"), ("cf", "CF"), ("weight", "BW")):
             people[name] = values[column]
-        hour = np.arange(288) / 12.0
-        world = kernel.daily_life.World(
-            people, _behaviour(kernel, settings, self.outputs[1]), _device(kernel, treatment, conditions.adherence),
-            np.array([key_words(conditions.seed, purpose) for purpose in kernel.daily_life.PURPOSES], np.uint64),
-            np.array([(meal.at, meal.carbs) for meal in settings.meals]),
-            1.0 + settings.sensitivity_circadian * np.cos(2.0 * np.pi * (hour - settings.sensitivity_peak) / 24.0),
-            run_in, ticks, **readings,
-        )  # fmt: skip
+        readings = np.empty((3, count, ticks), np.float32)
         start = np.column_stack(
             [
                 subject.basal_state(values),
@@ -157,6 +157,7 @@ class T1DModel:
                 np.zeros((count, len(SYSTEM.inputs))),
             ]
         )
+        world = kernel.daily_life.World(plan, people, readings)
         follow(kernel, SYSTEM, start, world, conditions.tolerance, lanes=self.lanes)
         status = people["status"].astype(np.int8)
         failed_at = np.where(status == Status.COMPLETED, np.nan, people["ended_at"])
@@ -164,8 +165,8 @@ class T1DModel:
         units = {output.name: output for output in self.outputs}
         out = xr.Dataset(
             {
-                name: (("twin", "time"), array, {"units": units[name].unit, "long_name": units[name].long_name})
-                for name, array in readings.items()
+                name: (("twin", "time"), readings[i], {"units": unit.unit, "long_name": unit.long_name})
+                for i, (name, unit) in enumerate(units.items())
             },
             coords={"twin": twins["twin"].values, "time": ("time", time, {"units": "day"})},
         )
