@@ -39,8 +39,10 @@ def follow(address, block, settings, start, world):
     """Follow every twin from its row of `start` (states, parameters, inputs) until the device ends it, or it fails."""
     block, start, world = borrowed(block), borrowed(start), borrowed(world)
     twins, lanes = start.shape[0], block.shape[1]
-    twin = np.full(lanes, -1, np.int64)
-    following = active = 0
+    twin = np.empty(lanes, np.int64)
+    for lane in range(lanes):
+        twin[lane] = -1
+    following = active = np.int64(0)  # a literal 0 would have `begin` compiled twice
     waiting = (1 << lanes) - 1
     while True:
         for lane in range(lanes):
@@ -55,11 +57,13 @@ def follow(address, block, settings, start, world):
                 leave(lane, twin[lane], block, world)
                 active -= 1
             twin[lane] = -1
-            block[:STATE, lane] = 0.0
+            for row in range(STATE):
+                block[row, lane] = 0.0
             block[SAMPLE, lane] = np.inf
             if following < twins:
                 twin[lane] = following
-                block[STATE : STATE + start.shape[1], lane] = start[following]
+                for i in range(start.shape[1]):
+                    block[STATE + i, lane] = start[following, i]
                 block[ACTIVE, lane] = block[FRESH, lane] = 1.0
                 begin(lane, following, block, world)
                 following += 1

@@ -308,9 +308,10 @@ def begin(lane, k, block, world):
     """Midnight of the first day: what is programmed, the sensor's first error nodes, the first meal."""
     now, plan = world.people[k], world.plan[0]
     keys, b = plan.keys, plan.behaviour
-    programmed = now.need * b.basal_bias * math.exp(b.basal_sd * normal(keys[K_BASAL_ERROR], now.id, 0))
+    once = np.int64(0)  # the only slot of what is programmed
+    programmed = now.need * b.basal_bias * math.exp(b.basal_sd * normal(keys[K_BASAL_ERROR], now.id, once))
     now.profile = quantised(programmed, BASAL_STEP, BASAL_MAX)
-    now.cr *= math.exp(b.cr_sd * normal(keys[K_CR_ERROR], now.id, 0))
+    now.cr *= math.exp(b.cr_sd * normal(keys[K_CR_ERROR], now.id, once))
     now.last_rescue = now.last_bolus = now.last_correction = LONG_AGO
     plan_meal(now, plan)
     now.nodes[0] = deviation(0.0)
@@ -336,7 +337,9 @@ def serve(lane, k, block, world):
 @njit(error_model="numpy", cache=True)
 def leave(lane, k, block, world):
     """Why, when and after how many steps it ended; a failed twin's readings are NaN from the first on."""
-    now = world.people[k]
+    now, plan = world.people[k], world.plan[0]
     now.status, now.steps, now.ended_at = int(block[STATUS, lane]), int(block[STEPS, lane]), block[TIME, lane]
     if now.status != COMPLETED:
-        world.readings[:, k] = math.nan
+        for i in range(3):
+            for tick in range(plan.ticks):
+                world.readings[i, k, tick] = math.nan
