@@ -2,8 +2,8 @@
 
 Here: a substance that decays, looked at every hour and topped up where little is left.
 
-- `begin(lane, k, block, world)`: twin k has been set to the beginning in this lane, at time 0 unless `block[TIME, lane]`
-  is set here; set the first time to land on, `block[STOP, lane]`.
+- `begin(lane, k, block, world)`: this lane holds the start of twin k, at time 0 unless `block[TIME, lane]` is set here;
+  set the first time to land on, `block[STOP, lane]`.
 - `serve(lane, k, block, world)`: the lane has landed exactly on its stop. Read and change its states and inputs, then
   set the next stop, or end the twin by its status in `block[STATUS, lane]`.
 - `leave(lane, k, block, world)`: the twin has ended there, or failed on its way; keep what is wanted of it.

@@ -10,7 +10,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .device import begin, leave, serve
-from .driver import ACTIVE, FRESH, SAMPLE, STATE, STATUS, STOP, TIME, take_steps
+from .driver import ACTIVE, FRESH, SAMPLE, STATE, STATUS, take_steps
 
 
 @intrinsic

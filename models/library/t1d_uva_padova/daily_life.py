@@ -86,8 +86,8 @@ DEVICE = np.dtype(
 # last rescue, bolus and automatic correction; grams not yet begun in this tick, minutes of their beginning and of the
 # end of eating; number and minute of the next meal; effect of insulin and use of the automation in this block; insulin
 # given in this tick (U); whether the sensor is silent, its readings had and missed in a row, the last ones (mg/dL), and
-# its four error nodes (mg/dL) with the number of the second and the state of the last; how it ended, when (min), in how many
-# steps of the solver.
+# its four error nodes (mg/dL) with the number of the second and the state of the last; how it ended, when (min), after
+# how many steps of the solver.
 PERSON = np.dtype(
     _fields(
         np.float64,
@@ -99,8 +99,8 @@ PERSON = np.dtype(
 )
 
 
-# What all twins of an arm share: keys of the purposes, minute of the day and grams of each meal, factor on the effect of
-# insulin at each tick of a day, ticks before which every arm is on open loop, ticks to follow.
+# What all twins of an arm share: keys of the purposes, minute of the day and grams of each meal, factor on the effect
+# of insulin at each tick of a day, ticks before which every arm is on open loop, ticks to follow.
 PLAN = np.dtype(
     [
         ("behaviour", BEHAVIOUR),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -132,40 +133,16 @@ class T1DModel:
 
     def simulate(self, twins: xr.Dataset, treatment: Any, settings: Any, conditions: Conditions) -> xr.Dataset:
         """Five-minute readings from the start of the run-in to the end of follow-up; see `Model.simulate`."""
-        kernel = compiled(SYSTEM, *_MODULES)
-        values = subject.values_of(twins)
-        count = twins.sizes["twin"]
-        run_in = round(conditions.schedule.run_in * 288)
-        ticks = run_in + round(conditions.schedule.duration * 288)
-        plan = np.zeros(1, kernel.daily_life.PLAN)
-        plan["behaviour"] = _behaviour(kernel, settings, self.outputs[1])
-        plan["device"] = _device(kernel, treatment, conditions.adherence)
-        plan["keys"] = [key_words(conditions.seed, purpose) for purpose in kernel.daily_life.PURPOSES]
-        plan["meals"] = [(meal.at, meal.carbs) for meal in settings.meals]
-        hours = np.arange(288) / 12.0 - settings.sensitivity_peak
-        plan["circadian"] = 1.0 + settings.sensitivity_circadian * np.cos(2.0 * np.pi * hours / 24.0)
-        plan["run_in"], plan["ticks"] = run_in, ticks
-        people = np.zeros(count, kernel.daily_life.PERSON)
-        people["id"] = twins["twin"].values
-        for name, column in (("need", "basal_rate"), ("cr", "CR"), ("cf", "CF"), ("weight", "BW")):
-            people[name] = values[column]
-        readings = np.empty((3, count, ticks), np.float32)
-        start = np.column_stack(
-            [
-                subject.basal_state(values),
-                subject.parameter_matrix(values, settings.counter_regulation, settings.counter_regulation_below),
-                np.zeros((count, len(SYSTEM.inputs))),
-            ]
-        )
-        world = kernel.daily_life.World(plan, people, readings)
+        kernel, start, world = prepare(twins, treatment, settings, conditions)
         follow(kernel, SYSTEM, start, world, conditions.tolerance, lanes=self.lanes)
-        status = people["status"].astype(np.int8)
-        failed_at = np.where(status == Status.COMPLETED, np.nan, people["ended_at"])
+        status = world.people["status"].astype(np.int8)
+        failed_at = np.where(status == Status.COMPLETED, np.nan, world.people["ended_at"])
+        run_in, ticks = (int(world.plan[name][0]) for name in ("run_in", "ticks"))
         time = (np.arange(1, ticks + 1) - run_in) / 288.0
         units = {output.name: output for output in self.outputs}
         out = xr.Dataset(
             {
-                name: (("twin", "time"), readings[i], {"units": unit.unit, "long_name": unit.long_name})
+                name: (("twin", "time"), world.readings[i], {"units": unit.unit, "long_name": unit.long_name})
                 for i, (name, unit) in enumerate(units.items())
             },
             coords={"twin": twins["twin"].values, "time": ("time", time, {"units": "day"})},
@@ -175,11 +152,42 @@ class T1DModel:
         return out
 
 
-def _behaviour(kernel: Any, s: Settings, glucose: Output) -> np.ndarray:
-    """One record of `daily_life.BEHAVIOUR`."""
+def prepare(
+    twins: xr.Dataset, treatment: Treatment, settings: Settings, conditions: Conditions
+) -> tuple[ModuleType, np.ndarray, Any]:
+    """What `follow` needs for one arm: the compiled package, the twins' start, and their `daily_life.World`."""
+    kernel = compiled(SYSTEM, *_MODULES)
+    life, values, count = kernel.daily_life, subject.values_of(twins), twins.sizes["twin"]
+    run_in = round(conditions.schedule.run_in * 288)
+    ticks = run_in + round(conditions.schedule.duration * 288)
+    hours = np.arange(288) / 12.0 - settings.sensitivity_peak
+    plan = _record(
+        life.PLAN,
+        behaviour=_behaviour(life.BEHAVIOUR, settings, MODEL.outputs[1]),
+        device=_device(life.DEVICE, treatment, conditions.adherence),
+        keys=[key_words(conditions.seed, purpose) for purpose in life.PURPOSES],
+        meals=[(meal.at, meal.carbs) for meal in settings.meals],
+        circadian=1.0 + settings.sensitivity_circadian * np.cos(2.0 * np.pi * hours / 24.0),
+        run_in=run_in, ticks=ticks,
+    )  # fmt: skip
+    people = np.zeros(count, life.PERSON)
+    people["id"] = twins["twin"].values
+    for name, column in (("need", "basal_rate"), ("cr", "CR"), ("cf", "CF"), ("weight", "BW")):
+        people[name] = values[column]
+    start = np.column_stack(
+        [
+            subject.basal_state(values),
+            subject.parameter_matrix(values, settings.counter_regulation, settings.counter_regulation_below),
+            np.zeros((count, len(SYSTEM.inputs))),
+        ]
+    )
+    return kernel, start, life.World(plan, people, np.empty((3, count, ticks), np.float32))
+
+
+def _behaviour(kind: np.dtype, s: Settings, glucose: Output) -> np.ndarray:
     lowest, highest = glucose.plausible or (0.0, np.inf)
     return _record(
-        kernel.daily_life.BEHAVIOUR,
+        kind,
         meal_scale=s.meal_scale, meal_cv=s.meal_cv, meal_jitter=s.meal_jitter, missed=s.missed_bolus,
         snack_missed=s.missed_snack_bolus, estimate_bias=s.carb_estimate_bias, estimate_sd=s.carb_estimate_sd,
         basal_bias=s.basal_bias, basal_sd=s.basal_sd, cr_sd=s.carb_ratio_sd, day_sd=s.sensitivity_day_sd,
@@ -190,10 +198,9 @@ def _behaviour(kernel: Any, s: Settings, glucose: Output) -> np.ndarray:
     )  # fmt: skip
 
 
-def _device(kernel: Any, t: Treatment, in_use: float = 1.0) -> np.ndarray:
-    """One record of `daily_life.DEVICE`."""
+def _device(kind: np.dtype, t: Treatment, in_use: float) -> np.ndarray:
     return _record(
-        kernel.daily_life.DEVICE,
+        kind,
         horizon=t.horizon, suspend_below=t.suspend_below, stop_at=t.stop_at, reduce_below=t.reduce_below,
         increase_above=t.increase_above, gain=t.rise_per_mg_dl, highest_factor=t.highest_factor,
         correct_above=t.correct_above, correction_share=t.correction_share, correction_target=t.correction_target,
@@ -202,9 +209,13 @@ def _device(kernel: Any, t: Treatment, in_use: float = 1.0) -> np.ndarray:
     )  # fmt: skip
 
 
-def _record(kind: np.dtype, **values: float) -> np.ndarray:
-    """An array of one record; a field without a value, or a value without a field, is an error."""
-    return np.array([tuple(values.pop(name) for name in kind.names or ())], kind)
+def _record(kind: np.dtype, **values: Any) -> np.ndarray:
+    """An array of one record, with a value for every field."""
+    assert set(values) == set(kind.names or ())
+    record = np.zeros(1, kind)
+    for name, value in values.items():
+        record[name] = value
+    return record
 
 
 MODEL = T1DModel()
