@@ -5,8 +5,9 @@
 
 `system` holds the equations, `trace` turns them into a list of operations, `derivatives` adds their Jacobian, `lanes/`
 writes all of it as the instructions of one step of several twins at a time, `compile` keeps what was compiled on disk,
-`kernel/` holds the driver of the lanes and what a model's own loop over time may use, `solve` drives a block of twins,
-and `reference` runs the same equations uncompiled through SciPy.
+`kernel/` holds the driver of the lanes, `solve` drives a block of twins, `follow` does so for a model whose own module
+(a device, a person: `kernel.device` shows one) acts on them as they go, and `reference` runs the same equations
+uncompiled through SciPy.
 """
 
 from .solve import Solution, solve

@@ -5,6 +5,10 @@ from typing import Any
 
 from .driver import STATE
 
-Y: Any = namedtuple("Y", ("x",))(STATE)
-P: Any = namedtuple("P", ("rate",))(STATE + 1)
-U: Any = namedtuple("U", ("dose",))(STATE + 2)
+_States = namedtuple("_States", ("x",))
+_Parameters = namedtuple("_Parameters", ("rate",))
+_Inputs = namedtuple("_Inputs", ("dose",))
+
+Y: Any = _States(STATE)
+P: Any = _Parameters(STATE + 1)
+U: Any = _Inputs(STATE + 2)
