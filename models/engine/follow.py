@@ -26,7 +26,16 @@ def follow(
 
     `kernel` is `compile.compiled(system, ...)`; `start` (twin, states + parameters + inputs) holds values at time 0;
     `lanes` changes the speed, never a bit of the result.
+
+    Raises
+    ------
+    ValueError
+        The system has events or actions of its own.
     """
+    if system.events or system.actions:
+        raise ValueError(
+            f"{system.name!r} has events or actions, which a device does not see; let the device act instead"
+        )
     step = step_function(system, method, lanes, cache_folder())
     settings = np.array([tolerance.rtol, tolerance.atol, float(tolerance.max_steps)])
     kernel.loop.follow(step.address, np.zeros((step.layout.rows, lanes)), settings, start, world)

@@ -1,12 +1,13 @@
 """The loop of a device carries twins as the device asks; shown on the engine's example, a substance topped up."""
 
+import dataclasses
 import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from twinarm.models.engine import System, kernel
+from twinarm.models.engine import Event, System, kernel
 from twinarm.models.engine.compile import compiled
 from twinarm.models.engine.follow import follow
 from twinarm.models.model import Status, Tolerance
@@ -57,6 +58,12 @@ def test_a_twin_that_fails_leaves_its_lane_and_its_neighbours_alone():
     others = [k for k in range(len(RATES)) if k not in (1, 9)]
     assert found.status[[1, 9]].tolist() == [Status.NON_FINITE, Status.NON_FINITE]
     assert found.left[others].tobytes() == whole.left[others].tobytes()
+
+
+def test_a_system_with_events_of_its_own_is_refused():
+    low = Event("low", lambda t, y, p, u: y.x - 1.0, "down")
+    with pytest.raises(ValueError, match="'decay' has events"):
+        follow(EXAMPLE, dataclasses.replace(DECAY, events=(low,)), np.zeros((1, 2)), None, Tolerance())
 
 
 def test_no_twins_are_no_work():
