@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
+from .native import Native
 from .system import System
 
 _KERNEL = Path(__file__).parent / "kernel"
@@ -51,16 +52,14 @@ def compiled(system: System, device: Path, *others: Path) -> ModuleType:
         return _load(_rows_source(system), device, others)
 
 
-def shared_driver() -> ModuleType:
+def shared_driver() -> Native:
     """The compiled driver of lanes: it knows no system, so it is compiled once for all."""
-    with _LOADING:
-        return _shared()
+    return _driver(cache_folder())
 
 
 @cache
-def _shared() -> ModuleType:
-    files = {name: (_KERNEL / name).read_text() for name in ("__init__.py", "driver.py")}
-    return _package(files).driver
+def _driver(folder: Path) -> Native:
+    return Native(f"{__package__}.kernel.driver", "drive", sorted(_KERNEL.glob("*.py")), folder)
 
 
 @cache

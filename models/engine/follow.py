@@ -9,6 +9,7 @@ import numpy as np
 
 from ..model import Tolerance
 from .compile import cache_folder
+from .lanes.equations import Program
 from .lanes.function import step_function
 from .system import System
 
@@ -36,6 +37,6 @@ def follow(
         raise ValueError(
             f"{system.name!r} has events or actions, which a device does not see; let the device act instead"
         )
-    step = step_function(system, method, lanes, cache_folder())
+    step = step_function(system, Program.of(system), method, lanes, cache_folder())
     settings = np.array([tolerance.rtol, tolerance.atol, float(tolerance.max_steps)])
     kernel.loop.follow(step.address, np.zeros((step.layout.rows, lanes)), settings, start, world)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import cycle
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from ..model import Status, Tolerance
 from .compile import cache_folder, shared_driver
+from .kernel.twins import HANDED_OVER, Lanes, Orders, Sizes, Twins
 from .lanes.equations import Program
 from .lanes.events import FIRST_LOOK, FROM_THE_START
 from .lanes.function import StepFunction, step_function
@@ -99,9 +100,9 @@ def solve(
         raise ValueError(
             f"a record of {system.name!r} names the target {records.target.max()}; known: 0 to {targets - 1}"
         )
-    driver, events = shared_driver(), len(system.events)
+    events = len(system.events)
     waits = [FROM_THE_START if event.fails else FIRST_LOOK for event in system.events]
-    twins = driver.Twins(
+    twins = Twins(
         y=y,
         p=parameters,
         u=np.zeros((count, len(system.inputs))) if inputs0 is None else np.array(inputs0, np.float64),
@@ -115,7 +116,7 @@ def solve(
         times=np.full((count, events, keep_events), np.nan),
         counts=np.zeros((count, events), np.int64),
     )
-    orders = driver.Orders(
+    orders = Orders(
         time=np.ascontiguousarray(records.time, np.float64),
         target=np.ascontiguousarray(records.target, np.int64),
         value=np.ascontiguousarray(records.value, np.float64),
@@ -127,8 +128,8 @@ def solve(
     methods = _methods(program, method, tolerance)
     while queue.size:
         step = step_function(system, program, next(methods), lanes, cache_folder())
-        _drive(driver, step, system, tolerance, queue, twins, orders)
-        queue = np.flatnonzero(twins.status == driver.HANDED_OVER)
+        _drive(step, system, tolerance, queue, twins, orders)
+        queue = np.flatnonzero(twins.status == HANDED_OVER)
     failed = twins.status != Status.COMPLETED
     end_state = y.copy()
     y[failed] = np.nan
@@ -148,17 +149,20 @@ def _methods(program: Program, method: Method, tolerance: Tolerance) -> Iterator
 
 
 def _drive(
-    driver: Any, step: StepFunction, system: System, tolerance: Tolerance, queue: np.ndarray, twins: Any, orders: Any
+    step: StepFunction, system: System, tolerance: Tolerance, queue: np.ndarray, twins: Twins, orders: Orders
 ) -> None:
     layout = step.layout
     events = len(system.events)
-    sizes = driver.Sizes(
+    sizes = Sizes(
         len(system.states), len(system.parameters), len(system.inputs), events,
         layout.first("armed") if events else 0, layout.first("fired") if events else 0,
     )  # fmt: skip
     block = np.zeros((layout.rows, step.lanes))
     settings = np.array([tolerance.rtol, tolerance.atol, float(tolerance.max_steps)])
-    driver.drive(step.address, block, block.view(np.int64), sizes, settings, queue, twins, orders)
+    held = Lanes(
+        np.full(step.lanes, -1), np.zeros(step.lanes, np.int64), np.zeros(step.lanes), np.zeros(step.lanes, np.int64)
+    )
+    shared_driver()(step.address, block, block.view(np.int64), sizes, settings, queue, twins, orders, held)
 
 
 def _ended(sample_times: npt.ArrayLike | None) -> np.ndarray:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..derivatives import jacobian, rate_of_change
+from ..reciprocals import with_reciprocals
 from ..system import System
 from ..trace import Effect, Graph, TracedEvent, trace, trace_actions, trace_events
 from .block import Block
@@ -33,7 +34,7 @@ class Program:
     @classmethod
     def of(cls, system: System) -> Program:
         """Trace a system."""
-        graph, ends = trace(system)
+        graph, ends = with_reciprocals(*trace(system))
         kinks = find_kinks(graph, ends)
         events = trace_events(system, graph)
         rates = tuple(rate_of_change(graph, event.value, ends) for event in events)

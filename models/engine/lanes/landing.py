@@ -14,7 +14,7 @@ from .control import TINY, root_mean_square, scales
 from .equations import Equations
 from .step import Observed, Step, Taken
 from .switches import Sides
-from .values import Number, Truth, fma, maximum, minimum, select, sqrt
+from .values import Number, Truth, Writer, maximum, minimum, select, sqrt
 
 MATTERS = 0.05  # part of the tolerance that the time on the wrong side of a kink may cost
 AIM = 0.25  # of that, when a step is taken again; the cost of a change of slope falls with the square of the time
@@ -34,10 +34,11 @@ class Landing:
 
 def land(step: Step, equations: Equations, taken: Taken, accepted: Truth, wanted: Number) -> Landing:
     """Judge an accepted step."""
-    block, h = step.block, step.h
+    block, h, writer = step.block, step.h, step.writer
     sides, at_end = Sides.of(equations.program.kinks, block), taken.at_end()
-    part = _first_change(sides, at_end, step.writer.number(2.0))
-    crossing = accepted & (part < 1.5)
+    none = writer.number(2.0)
+    crossing = accepted & _any(writer, _changed(sides, at_end))
+    part = writer.where_any(crossing, lambda: _first_change(sides, at_end, none), none)
     part = minimum(maximum(part, 0.0), 1.0)
     beyond = (1.0 - part) * h
 
@@ -46,10 +47,11 @@ def land(step: Step, equations: Equations, taken: Taken, accepted: Truth, wanted
         scale = scales([maximum(abs(a), abs(b)) for a, b in zip(taken.y, step.y, strict=True)], step.rtol, step.atol)
         return beyond * root_mean_square([(a - b) / s for a, b, s in zip(right, at_end.dy, scale, strict=True)])
 
-    spent = step.writer.where_any(crossing, cost, step.writer.number(0.0))
+    spent = writer.where_any(crossing, cost, writer.number(0.0))
     trials = block.get("landings")
-    turn = _first_turn(sides, taken.within(), at_end)
-    peeks = accepted & ~crossing & ~(trials > 0.0) & (turn < 1.0)
+    arcs = _arcs(sides, taken.within(), at_end)
+    peeks = accepted & ~crossing & ~(trials > 0.0) & _any(writer, [arc.beyond for arc in arcs])
+    turn = writer.where_any(peeks, lambda: _first_turn(arcs, none), none)
     again = (crossing & ~(spent <= MATTERS) & (h > TINY * abs(step.t))) | peeks
     shorter = part * h + beyond * minimum(sqrt(AIM * MATTERS / maximum(spent, MATTERS)), 0.5)
     shorter = select(trials < SECANTS, shorter, 0.5 * h)
@@ -64,29 +66,62 @@ def land(step: Step, equations: Equations, taken: Taken, accepted: Truth, wanted
     )
 
 
+def _any(writer: Writer, truths: list[Truth]) -> Truth:
+    found = writer.truth(False)
+    for truth in truths:
+        found = found | truth
+    return found
+
+
+def _changed(sides: Sides, at_end: Observed) -> list[Truth]:
+    """Of each kink, whether its side at the end of the step is another than at its beginning."""
+    differences = zip(sides.switch, at_end.differences, strict=True)
+    floors = zip(sides.whole, at_end.arguments, strict=True)
+    return [
+        *(((old < 0.0) & (new >= 0.0)) | ((old >= 0.0) & (new < 0.0)) for old, new in differences),
+        *((new >= whole + 1.0) | (new < whole) for whole, new in floors),
+    ]
+
+
 def _first_change(sides: Sides, at_end: Observed, part: Number) -> Number:
     """Part of the step at which the first kink changes sides, the given one where none does before it."""
+    changed = iter(_changed(sides, at_end))
     for old, new in zip(sides.switch, at_end.differences, strict=True):
-        turned = ((old < 0.0) & (new >= 0.0)) | ((old >= 0.0) & (new < 0.0))
-        part = _earlier(part, turned, old / (old - new))
+        part = _earlier(part, next(changed), old / (old - new))
     for whole, before, new in zip(sides.whole, sides.argument, at_end.arguments, strict=True):
-        part = _earlier(part, new >= whole + 1.0, (whole + 1.0 - before) / (new - before))
-        part = _earlier(part, new < whole, (whole - before) / (new - before))
+        border = select(new < whole, whole, whole + 1.0)
+        part = _earlier(part, next(changed), (border - before) / (new - before))
     return part
 
 
-def _first_turn(sides: Sides, within: tuple[float, Observed], at_end: Observed) -> Number:
-    """Part of the step at which the parabola of a difference, through its values at the beginning, inside and at the
-    end, turns on the other side of the kink; 2 where none does."""
-    c, first = within[0], at_end.dy[0].writer.number(2.0)
+@dataclass(frozen=True)
+class Arc:
+    """The parabola of a difference through its values at the beginning of a step, inside and at the end: its slope and
+    bend at the beginning, and whether it turns on the other side of the kink, where neither end is."""
+
+    slope: Number
+    bend: Number
+    beyond: Truth
+
+
+def _arcs(sides: Sides, within: tuple[float, Observed], at_end: Observed) -> list[Arc]:
+    c, found = within[0], []
     for old, inner, new in zip(sides.switch, within[1].differences, at_end.differences, strict=True):
-        bend = ((inner - old) * (1.0 / c) - (new - old)) * (1.0 / (c - 1.0))
-        slope = (new - old) - bend
-        x = -0.5 * slope / select(bend.equals(0.0), 1.0, bend)
-        top = fma(0.5 * slope, x, old)
-        turned = ((old < 0.0) & (new < 0.0) & (top >= 0.0)) | ((old >= 0.0) & (new >= 0.0) & (top < 0.0))
-        first = _earlier(first, turned & (x > 0.0) & (x < 1.0), x)
-    return first
+        rise = new - old
+        bend = ((inner - old) * (1.0 / c) - rise) * (1.0 / (c - 1.0))
+        slope = rise - bend
+        away = old * bend
+        square = slope * slope
+        turns = (away > 0.0) & (old * slope < 0.0) & (square < 4.0 * (bend * bend))
+        found.append(Arc(slope, bend, turns & (square >= 4.0 * away) & (old * new > 0.0)))
+    return found
+
+
+def _first_turn(arcs: list[Arc], part: Number) -> Number:
+    """Part of the step at which the first of the arcs that go beyond a kink turns."""
+    for arc in arcs:
+        part = _earlier(part, arc.beyond, -0.5 * arc.slope / arc.bend)
+    return part
 
 
 def _earlier(part: Number, turned: Truth, at: Number) -> Number:

@@ -14,6 +14,7 @@ import twinarm.cohorts as cohorts
 from twinarm.models.engine import Records, solve
 from twinarm.models.engine.compile import cache_folder, compiled
 from twinarm.models.engine.kernel.driver import take_steps
+from twinarm.models.engine.lanes.equations import Program
 from twinarm.models.engine.lanes.function import step_function
 from twinarm.models.engine.reference import reference_solution
 from twinarm.models.library.t1d_uva_padova import MODEL, sensor, subject
@@ -253,7 +254,7 @@ def test_a_day_in_closed_loop_follows_the_reference_with_the_same_deliveries(twi
     one = twins.isel(twin=[2])
     kernel, start, world = prepare(one, *how)
     life, driver, rows = kernel.daily_life, kernel.driver, kernel.rows
-    step = step_function(SYSTEM, "tsit5", 1, cache_folder())
+    step = step_function(SYSTEM, Program.of(SYSTEM), "tsit5", 1, cache_folder())
     block = np.zeros((step.layout.rows, 1))
     block[driver.STATE : driver.STATE + start.shape[1], 0] = start[0]
     block[driver.SAMPLE] = np.inf
