@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..model import Status, Tolerance
+from .checks import check_choice, check_records, check_sorted, period, table
 from .compile import cache_folder, shared_driver
 from .kernel.twins import HANDED_OVER, Lanes, Orders, Sizes, Twins
 from .lanes.equations import Program
@@ -81,33 +82,36 @@ def solve(
     Raises
     ------
     ValueError
-        Shapes that do not fit, unsorted records or samples, a record that names nothing.
+        Shapes that do not fit, unsorted records or samples, a record that names nothing, an unknown method.
+    TraceError
+        A function of the system that cannot be compiled.
     """
     tolerance = tolerance or Tolerance()
-    y = np.array(y0, dtype=np.float64, ndmin=2)
-    count = y.shape[0]
-    parameters = np.ascontiguousarray(p, dtype=np.float64).reshape(count, len(system.parameters))
-    if y.shape[1] != len(system.states):
-        raise ValueError(f"y0 has {y.shape[1]} states, {system.name!r} has {len(system.states)}")
+    check_choice(method, Method, lanes, tolerance)
+    y = table("y0", y0, None, "state", system.states)
+    count = len(y)
+    parameters = table("p", p, count, "parameter", system.parameters)
+    begin, end = period(start, stop, count)
     samples = _ended(sample_times)
-    if len(samples) not in (1, count):
+    if samples.ndim != 2 or len(samples) not in (1, count):
         raise ValueError(f"sample_times has {len(samples)} rows for {count} twins; give one row, or one for each")
+    check_sorted("samples", samples)
     records = records or Records.empty(count, 0)
-    if any((a[:, 1:] < a[:, :-1]).any() for a in (records.time, samples)):
-        raise ValueError("records and sample times must be sorted; use Records.sorted()")
-    targets = len(system.states) + len(system.inputs) + len(system.actions)
-    if records.target.size and not (records.target.min() >= 0 and records.target.max() < targets):
-        raise ValueError(
-            f"a record of {system.name!r} names the target {records.target.max()}; known: 0 to {targets - 1}"
-        )
+    check_records(system, records, count)
     events = len(system.events)
     waits = [FROM_THE_START if event.fails else FIRST_LOOK for event in system.events]
     twins = Twins(
         y=y,
         p=parameters,
-        u=np.zeros((count, len(system.inputs))) if inputs0 is None else np.array(inputs0, np.float64),
-        start=np.broadcast_to(np.asarray(start, np.float64), (count,)).copy(),
-        stop=np.broadcast_to(np.asarray(stop, np.float64), (count,)).copy(),
+        u=table(
+            "inputs0",
+            np.zeros((count, len(system.inputs))) if inputs0 is None else inputs0,
+            count,
+            "input",
+            system.inputs,
+        ),
+        start=begin,
+        stop=end,
         pace=np.zeros((count, 4)),
         armed=np.tile(waits, (count, 1)).reshape(count, events),
         status=np.zeros(count, np.int8),
