@@ -38,6 +38,8 @@ class Layout:
     default: str = ""
 
     def __post_init__(self) -> None:
+        if not (isinstance(self.compartments, tuple | list) and all(hasattr(c, "state") for c in self.compartments)):
+            raise ValueError("a layout is a tuple of compartments; write Layout((Compartment('gut'),))")
         names = [c.state for c in self.compartments]
         inputs = [c.infusion for c in self.compartments if c.infusion]
         if len(set(names)) < len(names) or len(set(inputs)) < len(inputs):

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..engine import Records, System, solve
+from ..engine.checks import table
 from ..model import Status, Tolerance
 from .checks import check_events
 from .events import RESET, RESET_AND_DOSE, Events
@@ -76,6 +77,9 @@ def simulate(
     ValueError
         More than one subject, or `times` for a clock that starts anew.
     """
+    if not hasattr(events, "evid"):
+        cure = "write make_events(...), or parse_regimen(text).events(routes, time_unit=...)"
+        raise TypeError(f"events is {type(events).__name__}; {cure}")
     check_events(events, layout)
     if len(events) == 0 or len(set(events.id.tolist())) > 1:
         raise ValueError("simulate takes the records of one subject; use predict for a data set")
@@ -83,11 +87,14 @@ def simulate(
     unknown += [c.infusion for c in layout.compartments if c.infusion and c.infusion not in system.inputs]
     if unknown:
         raise ValueError(f"the layout names {unknown[0]!r}, which is neither a state nor an input of {system.name!r}")
-    parameters = np.array(p, dtype=np.float64, ndmin=2)
+    parameters = table("p", p, None, "parameter", system.parameters)
     twins = len(parameters)
-    initial = np.zeros((twins, len(system.states))) if y0 is None else np.array(y0, np.float64, ndmin=2)
+    nothing = np.zeros((twins, len(system.states)))
+    initial = table("y0", nothing if y0 is None else y0, twins, "state", system.states)
     modified = modifiers(layout, dict(zip(system.parameters, parameters.T, strict=True)), twins)
     wanted = None if times is None else np.asarray(times, np.float64)
+    if wanted is not None and not (wanted.ndim == 1 and (wanted[1:] >= wanted[:-1]).all()):
+        raise ValueError("times must be one sorted row, the same for all twins")
     if wanted is not None and (np.diff(events.time) < 0).any():
         raise ValueError("the clock of these records starts anew, so times are ambiguous; add observation rows instead")
     ends = (np.inf, -np.inf) if wanted is None or not wanted.size else (float(wanted[0]), float(wanted[-1]))

@@ -91,6 +91,8 @@ def solve(
     y = table("y0", y0, None, "state", system.states)
     count = len(y)
     parameters = table("p", p, count, "parameter", system.parameters)
+    none = np.zeros((count, len(system.inputs)))
+    inputs = table("inputs0", none if inputs0 is None else inputs0, count, "input", system.inputs)
     begin, end = period(start, stop, count)
     samples = _ended(sample_times)
     if samples.ndim != 2 or len(samples) not in (1, count):
@@ -103,13 +105,7 @@ def solve(
     twins = Twins(
         y=y,
         p=parameters,
-        u=table(
-            "inputs0",
-            np.zeros((count, len(system.inputs))) if inputs0 is None else inputs0,
-            count,
-            "input",
-            system.inputs,
-        ),
+        u=inputs,
         start=begin,
         stop=end,
         pace=np.zeros((count, 4)),

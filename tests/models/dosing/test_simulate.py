@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from twinarm.models.dosing import Compartment, DosingError, Layout, make_events, predict, simulate
+from twinarm.models.dosing import Compartment, DosingError, Layout, make_events, parse_regimen, predict, simulate
 from twinarm.models.engine import System
 from twinarm.models.model import Status, Tolerance
 
@@ -231,3 +231,20 @@ def test_a_data_set_is_predicted_subject_by_subject():
     assert found.samples[[1, 3], 1] == pytest.approx([100, 50] * np.exp(-5 * ke), rel=1e-8)
     with pytest.raises(ValueError, match="1 rows, the records are those of 2 subjects"):
         predict(BODY, PLAIN, events, P[:1])
+
+
+def test_what_does_not_fit_is_refused_with_the_cure():
+    body = System("body", ("gut",), ("k",), (), lambda t, y, p, u: (-p.k * y.gut,), "hour")
+    layout, doses, p = Layout((Compartment("gut"),)), make_events([0.0], [100.0]), [[0.1], [0.2]]
+    with pytest.raises(ValueError, match=r"write Layout\(\(Compartment\('gut'\),\)\)"):
+        Layout(Compartment("gut"))
+    with pytest.raises(TypeError, match=r"events is Regimen; write make_events.*parse_regimen\(text\)\.events"):
+        simulate(body, layout, parse_regimen("100 mg oral q24h x 7"), p)
+    with pytest.raises(ValueError, match=r"p has the shape \(1, 2\); it needs \(twin, parameter\)"):
+        simulate(body, layout, doses, [[0.1, 0.2]])
+    with pytest.raises(ValueError, match=r"y0 has the shape \(1, 1\); it needs \(twin, state\) = \(2, 1\)"):
+        simulate(body, layout, doses, p, [[1.0]])
+    with pytest.raises(ValueError, match="times must be one sorted row"):
+        simulate(body, layout, doses, p, times=[3.0, 1.0])
+    with pytest.raises(ValueError, match="time_unit is 'hours'; write one of minute, hour, day, week"):
+        parse_regimen("100 mg oral q24h x 7").events({"oral": "gut"}, time_unit="hours")
