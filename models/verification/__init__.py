@@ -11,8 +11,6 @@ another program.
 """
 
 from .row import Check, Row
-
-
 from .table import all_checks, run
 
 __all__ = ["Check", "Row", "all_checks", "run"]

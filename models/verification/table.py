@@ -10,10 +10,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from . import order, pharmacokinetics
+from . import conservation, order, pharmacokinetics, standards, tolerance
 from .row import Check, NotHere, Row
 
-SUBJECTS = (order, pharmacokinetics)
+SUBJECTS = (order, tolerance, conservation, pharmacokinetics, standards)
 
 
 def all_checks() -> tuple[Check, ...]:
