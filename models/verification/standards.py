@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..engine import Solution, System, solve
+from ..engine.math import sqrt
 from ..model import Tolerance
 from .fixed_steps import Method, RightHandSide
 from .problems import follower
@@ -70,16 +71,17 @@ STARS = range(1, 8)
 
 
 def _pleiades(t: Any, y: Any, p: Any, u: Any) -> tuple[Any, ...]:
-    place = {i: (getattr(y, f"x{i}"), getattr(y, f"y{i}")) for i in STARS}
-    pull: dict[int, list[Any]] = {i: [0.0, 0.0] for i in STARS}
+    pull: dict[tuple[str, int], Any] = {(axis, i): 0.0 for axis in "xy" for i in STARS}
     for i in STARS:
-        for j in STARS:
-            if j != i:
-                apart = [b - a for a, b in zip(place[i], place[j], strict=True)]
-                cube = (apart[0] * apart[0] + apart[1] * apart[1]) ** 1.5
-                pull[i] = [force + j * d / cube for force, d in zip(pull[i], apart, strict=True)]
+        for j in range(i + 1, 8):
+            x, z = getattr(y, f"x{j}") - getattr(y, f"x{i}"), getattr(y, f"y{j}") - getattr(y, f"y{i}")
+            square = x * x + z * z
+            near = 1.0 / (square * sqrt(square))
+            for axis, apart in (("x", x * near), ("y", z * near)):
+                pull[axis, i] = pull[axis, i] + j * apart
+                pull[axis, j] = pull[axis, j] - i * apart
     speeds = [getattr(y, f"v{axis}{i}") for axis in "xy" for i in STARS]
-    return (*speeds, *(pull[i][0] for i in STARS), *(pull[i][1] for i in STARS))
+    return (*speeds, *pull.values())
 
 
 STANDARDS = (

@@ -10,10 +10,24 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from . import conservation, order, pharmacokinetics, standards, tolerance
+from . import (
+    bits,
+    conservation,
+    events,
+    functions,
+    library,
+    order,
+    pharmacokinetics,
+    records,
+    standards,
+    survival,
+    tolerance,
+)
 from .row import Check, NotHere, Row
 
-SUBJECTS = (order, tolerance, conservation, pharmacokinetics, standards)
+SUBJECTS = (
+    order, tolerance, conservation, pharmacokinetics, records, standards, library, events, survival, functions, bits,
+)  # fmt: skip
 
 
 def all_checks() -> tuple[Check, ...]:
