@@ -1,4 +1,4 @@
-"""The same bits whatever the number of lanes: the result of a twin never depends on its company or on the machine's width."""
+"""The same bits whatever the number of lanes: a twin's result depends neither on its company nor on the machine."""
 
 from __future__ import annotations
 
@@ -61,4 +61,4 @@ def lanes() -> list[Row]:
     return rows
 
 
-CHECKS = (Check("bits", "lanes", lanes),)
+CHECKS = (Check("bits", "lanes", lanes, slow=True),)

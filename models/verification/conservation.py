@@ -8,7 +8,7 @@ import numpy as np
 
 from ..engine import Records, System, solve
 from ..model import Tolerance
-from .fixed_steps import METHODS
+from .fixed_steps import ALL
 from .problems import KEPLER
 from .row import Check, Row
 
@@ -38,7 +38,7 @@ def mass_balance() -> list[Row]:
     times = np.array([0.0, 1.0, 6.0, 13.0, 26.0, 80.0])
     records = Records(np.array([[0.0, 5.0, 8.0, 24.0]]), np.array([[0, 4, 4, 0]]), np.array([[100.0, 20.0, 0.0, 50.0]]))
     given = np.array([100.0, 100.0, 120.0, 160.0, 210.0, 210.0])
-    for method in METHODS:
+    for method in ALL:
         found = solve(
             BODY, np.zeros((1, 4)), [[0.9, 0.1, 0.4, 0.2, 3.0, 10.0]], 0.0, 80.0, records, times, Tolerance(1e-6, 1e-8),
             method=method,
@@ -60,7 +60,7 @@ def population() -> list[Row]:
     """Susceptible, infected and recovered of a closed epidemic add up; and its final size solves its equation."""
     rows = []
     system = System("SIR", ("S", "I", "R"), ("beta", "gamma"), (), _epidemic, "day")
-    for method in METHODS:
+    for method in ALL:
         found = solve(
             system, [[0.99, 0.01, 0.0]], [[0.5, 0.2]], 0.0, 400.0, None, np.linspace(0.0, 400.0, 401),
             Tolerance(1e-9, 1e-12), method=method,
@@ -89,7 +89,7 @@ def first_integrals() -> list[Row]:
     tight = Tolerance(1e-10, 1e-12)
     system = System("Lotka-Volterra", ("prey", "hunters"), (), (), _predators, "year")
     orbit = System("orbit", KEPLER.states, (), (), KEPLER.rhs, "second")
-    for method in METHODS:
+    for method in ALL:
         times = np.linspace(0.0, 60.0, 601)  # nine cycles
         found = solve(system, [[2.0, 0.5]], np.zeros((1, 0)), 0.0, 60.0, None, times, tight, method=method)
         prey, hunters = found.samples[0].T

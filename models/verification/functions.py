@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -73,18 +74,19 @@ def _ranges(name: str) -> dict[str, tuple[np.ndarray, ...]]:
     if name in ("sin", "cos"):
         zeros = np.pi / 2.0 * draw.integers(1, 10_000_000, COUNT)
         return {"within 4": (4.0 * unit,), "to 1.6e7": (1.6e7 * unit,), "beside zeros": (zeros,), "tiny": (tiny,)}
-    return {
+    ranges: dict[str, dict[str, tuple[np.ndarray, ...]]] = {
         "exp": {"within 1": (unit,), "all": (1454.0 * wide - 745.0,), "tiny": (tiny,)},
         "log": {"near 1": (1.25 + unit,), "all": (np.exp(1453.0 * wide - 744.0),)},
         "sqrt": {"within 2": (1.0 + unit,), "tiny": (tiny,)},
         "tanh": {"within 1": (unit,), "within 25": (25.0 * unit,), "tiny": (tiny,)},
-    }[name]
+    }
+    return ranges[name]
 
 
 def last_places() -> list[Row]:
     """Largest error of each function over its ranges."""
     try:
-        import mpmath
+        mpmath = importlib.import_module("mpmath")
     except ModuleNotFoundError as missing:
         raise NotHere("mpmath is not installed; pip install 'twinarm[test]' brings it") from missing
     rows = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,8 @@ import xarray as xr
 from ..engine import Records, System, solve
 from ..engine.reference import reference_solution
 from ..library.docetaxel_nsclc import pharmacology, tumour
-from ..library.t1d_uva_padova import MODEL as T1D, equations, subject
+from ..library.t1d_uva_padova import equations, subject
+from ..library.t1d_uva_padova.model import MODEL as T1D, Settings, Treatment
 from ..model import Conditions, Schedule, Tolerance
 from .row import Check, Row
 
@@ -30,12 +32,12 @@ def _typical() -> xr.Dataset:
 
 def _a_day(tolerance: Tolerance) -> xr.Dataset:
     """A day of closed loop with meals on time and insulin of constant effect, so that its inputs are all known."""
-    settings = T1D.Settings(
+    settings = Settings(
         meal_scale=1.0, meal_cv=0.0, meal_jitter=0.0, missed_bolus=0.0, missed_snack_bolus=0.0, sensitivity_day_sd=0.0,
         sensitivity_block_sd=0.0, sensitivity_circadian=0.0, rescue_carbs=0.0,
     )  # fmt: skip
     schedule = Schedule(0.0, 1.0, (1.0,), ("end",))
-    treatment = T1D.Treatment(controller="hybrid-closed-loop")
+    treatment = Treatment(controller="hybrid-closed-loop")
     return T1D.simulate(_typical(), treatment, settings, Conditions(schedule, 4, 1.0, tolerance))
 
 
@@ -48,11 +50,11 @@ def _replayed(insulin: np.ndarray) -> np.ndarray:
         **dict(zip(equations.PARAMETERS, subject.parameter_matrix(values, 0.0, 60.0)[0].tolist(), strict=True))
     )
     y = subject.basal_state(values)[0]
-    meals = [(meal.at, meal.at + 1000.0 * meal.carbs / EATING) for meal in T1D.Settings().meals]
+    meals = [(meal.at, meal.at + 1000.0 * meal.carbs / EATING) for meal in Settings().meals]
     breaks = sorted({TICK * k for k in range(len(insulin) + 1)} | {edge for meal in meals for edge in meal})
     solid, liquid, eaten = (equations.STATES.index(name) for name in ("stomach_solid", "stomach_liquid", "eaten"))
     out = []
-    for begin, end in zip(breaks[:-1], breaks[1:], strict=True):
+    for begin, end in pairwise(breaks):
         if begin in [first for first, _ in meals]:
             y[eaten] = y[solid] + y[liquid]
         u = SimpleNamespace(
@@ -107,15 +109,15 @@ def neutrophils() -> list[Row]:
     records.target[:] = pk.SYSTEM.input_target("rate")
     records.value[:] = np.array([135.0, 0.0] * cycles)
     y0 = pk.before_treatment(p[:, 2])
+    own = [Records(*(a[k : k + 1] for a in (records.time, records.target, records.value))) for k in range(2)]
     truth = np.array(
         [
             reference_solution(
-                pk.SYSTEM, y0[k], p[k], 0.0, hours[-1], Records(*(a[:1] for a in (records.time, records.target, records.value))),
-                hours, rtol=REFERENCE, atol=1e-15, method="DOP853",
+                pk.SYSTEM, y0[k], p[k], 0.0, hours[-1], own[k], hours, rtol=REFERENCE, atol=1e-15, method="DOP853"
             )
             for k in range(2)
         ]
-    )  # fmt: skip
+    )
     rows = []
     for rtol, limit, reason in (
         (1e-9, 1e-7, "100 rtol (1e-9)"),

@@ -73,7 +73,8 @@ def _compared(who: str, amounts: Callable[[str, str, Events, np.ndarray], np.nda
             ]
             rows.append(
                 Row(
-                    f"{who}, {name} compartment{'s' * (count > 2)}, {route}", "sum of exponentials (Gabrielsson & Weiner)",
+                    f"{who}, {name} compartment{'s' * (count > 2)}, {route}",
+                    "sum of exponentials (Gabrielsson & Weiner)",
                     max(worst), LIMIT, "1e-8 of the value at each time",
                     note="one dose {:.1e}, six {:.1e}, steady state {:.1e}".format(*worst),
                 )
@@ -116,8 +117,8 @@ def constant_infusion() -> list[Row]:
         found = mammillary(here, events, [0.0], states=("central",)).samples[0, 0, 0] / FULL["V"]
         rows.append(
             Row(
-                f"closed form, {name}: constant infusion at steady state", "rate / CL", abs(found * FULL["CL"] / 7.0 - 1.0),
-                LIMIT, "1e-8 of the value",
+                f"closed form, {name}: constant infusion at steady state", "rate / CL",
+                abs(found * FULL["CL"] / 7.0 - 1.0), LIMIT, "1e-8 of the value",
             )
         )  # fmt: skip
     return rows

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine import System
 from ..engine.math import cos, sin
 from .fixed_steps import RightHandSide
 
@@ -50,15 +51,12 @@ CHIRP = Known(
 )
 
 
-def follower(stiffness: float) -> Known:
-    """The solution sin(t), which attracts its neighbours at the rate `stiffness`."""
+def follow(t: Any, y: Any, p: Any, u: Any) -> tuple[Any, ...]:
+    """Prothero & Robinson 1974: the solution sin(t) attracts its neighbours at the rate k."""
+    return (-p.k * (y.x - sin(t)) + cos(t),)
 
-    def rhs(t: Any, y: Any, p: Any, u: Any) -> tuple[Any, ...]:
-        return (-stiffness * (y.x - sin(t)) + cos(t),)
 
-    name = f"Prothero-Robinson, {stiffness:g}"
-    return Known(name, ("x",), rhs, lambda t: np.sin(t)[..., None], "sin(t) (Prothero & Robinson 1974)")
-
+FOLLOWER = System("Prothero-Robinson", ("x",), ("k",), (), follow, "second")
 
 ECCENTRICITY = 0.3
 

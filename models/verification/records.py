@@ -44,7 +44,7 @@ LAYOUT = Layout(
 
 @dataclass(frozen=True)
 class Dose:
-    """One row: amount `amt` at `time` into `place`; `rate` 0 bolus, > 0 given, -2 over D; `further` more every `every`."""
+    """One row: `amt` at `time` into `place`, `rate` as in the records, `further` more of them, one every `every`."""
 
     time: float
     amt: float
@@ -82,7 +82,7 @@ def given_by(doses: Sequence[Dose], subject: Subject, t: np.ndarray) -> np.ndarr
 
 
 def imbalance(doses: Sequence[Dose], subject: Subject, stop: float = 100.0) -> float:
-    """Largest difference until `stop` between what was given and what is in the body or gone, relative to the former."""
+    """Largest difference until `stop` between what was given and what is in the body or gone, over all given."""
     doses = sorted(doses, key=lambda dose: dose.time)
     rows = [(d.time, d.amt, d.place, d.rate, d.every if d.further else 0.0, d.further) for d in doses]
     time, amt, cmt, rate, every, further = zip(*rows, strict=True)

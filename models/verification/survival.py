@@ -12,7 +12,7 @@ from ..engine import System, hazard, solve
 from ..engine.math import exp, maximum
 from ..model import Tolerance
 from ..randomness import uniforms
-from .fixed_steps import Method
+from .fixed_steps import ALL
 from .row import Check, Row
 
 TWINS = 10_000
@@ -29,6 +29,10 @@ class Law:
     rate: Callable[[Any], Any]
     inverse: Callable[[np.ndarray], np.ndarray]
 
+    def slopes(self, t: Any, y: Any, p: Any, u: Any) -> tuple[Any, ...]:
+        """Right-hand side of the cumulative hazard."""
+        return (self.rate(t),)
+
 
 SHAPE, SCALE = 1.7, 9.0  # month
 FIRST, AGEING = 0.02, 0.15  # per month
@@ -39,7 +43,6 @@ LAWS = (
     ),
     Law("Gompertz", lambda t: FIRST * exp(AGEING * t), lambda e: np.log1p(AGEING * e / FIRST) / AGEING),
 )  # fmt: skip
-METHODS: tuple[Method, ...] = ("tsit5", "dop853", "rodas5p")
 
 
 def event_times() -> list[Row]:
@@ -51,11 +54,10 @@ def event_times() -> list[Row]:
     for law in LAWS:
         truth = law.inverse(threshold[:, 0])
         system = System(
-            law.name, ("H",), ("E",), (), lambda t, y, p, u, law=law: (law.rate(t),), "month",
-            events=(hazard("death", "H", "E"),),
+            law.name, ("H",), ("E",), (), law.slopes, "month", events=(hazard("death", "H", "E"),)
         )  # fmt: skip
         stop = float(law.inverse(np.array([50.0]))[0])  # beyond -log of the smallest uniform
-        for method in METHODS:
+        for method in ALL:
             found = solve(system, np.zeros((TWINS, 1)), threshold, 0.0, stop, None, None, TOLERANCE, method=method)
             time = found.event_times[:, 0, 0]
             rows.append(

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from ..engine import Records, System, solve
+from ..engine.solve import Method
 from ..model import Tolerance
 from .compartments import exponentials
-from .fixed_steps import METHODS, Method
+from .fixed_steps import ALL
 from .problems import KEPLER
 from .row import Check, Row
 
@@ -30,7 +31,7 @@ def _oral(t: Any, y: Any, p: Any, u: Any) -> tuple[Any, ...]:
     )
 
 
-ORAL = System("two compartments, oral", ("depot", "central", "peripheral"), ("CL", "V", "Q", "Vp", "ka"), (), _oral, "hour")  # fmt: skip
+ORAL = System("oral", ("depot", "central", "peripheral"), ("CL", "V", "Q", "Vp", "ka"), (), _oral, "hour")
 BODY = {"CL": 5.0, "V": 20.0, "Q": 8.0, "Vp": 60.0, "ka": 0.9}
 
 
@@ -61,7 +62,7 @@ def proportional() -> list[Row]:
     rows = []
     cases = (("three oral doses", _pharmacokinetic_error, 10.0), ("an eccentric orbit", _orbit_error, 100.0))
     for what, error_of, most in cases:
-        for method in METHODS:
+        for method in ALL:
             error = np.array([error_of(method, asked) for asked in ASKED])
             middle = slice(1, 8)  # 1e-4 to 1e-10: few steps above, rounding below
             slope = float(np.polyfit(np.log(ASKED[middle]), np.log(error[middle]), 1)[0])
@@ -70,7 +71,8 @@ def proportional() -> list[Row]:
             rows.append(
                 Row(
                     f"{method}: error of {what} in proportion to the tolerance", source, abs(slope - 1.0), 0.25,
-                    "slope 1 in the limit; loose tolerances take few steps, held short by doses and stability", note=f"slope {slope:.2f}; at 1e-3 ... 1e-12: {table}",
+                    "slope 1 in the limit; loose tolerances take few steps, held short by doses and stability",
+                    note=f"slope {slope:.2f}; at 1e-3 ... 1e-12: {table}",
                 )
             )  # fmt: skip
             rows.append(
@@ -87,7 +89,7 @@ def proportional() -> list[Row]:
 def beyond_rounding() -> list[Row]:
     """Tolerances that double precision cannot keep: the run ends, and as well as rounding lets it."""
     rows = []
-    for method in METHODS:
+    for method in ALL:
         for asked in (1e-13, 1e-14, 1e-15):
             error = _pharmacokinetic_error(method, asked)
             rows.append(

@@ -12,17 +12,8 @@ from twinarm.models.verification import Check, Row, all_checks, records, table
 from twinarm.models.verification.row import NotHere
 
 
-# Checks that fail today, with the reason.
-KNOWN = {
-    name: "rodas5p controls the end of a step, not the state inside it, which it reads by interpolation"
-    for name in ("between_long_steps", "after_a_transient")
-}
-
-
 def case(check):
     marks = [pytest.mark.slow] if check.slow else []
-    if check.name in KNOWN:
-        marks.append(pytest.mark.xfail(reason=KNOWN[check.name], strict=True))
     return pytest.param(check, id=f"{check.subject}-{check.name}", marks=marks)
 
 
