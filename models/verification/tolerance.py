@@ -86,6 +86,30 @@ def proportional() -> list[Row]:
     return rows
 
 
+def long_decay() -> list[Row]:
+    """A body with a fast and a slow rate, read each hour long after the fast one: steps are bounded by stability."""
+    rows = []
+    hours, start = np.arange(0.0, 31.0), np.array([17.7, 200.5])
+    CL, V, Q, Vp = 0.53, 5.26, 11.1, 50.8
+    matrix = np.array([[-(CL + Q) / V, Q / Vp], [Q / V, -Q / Vp]])
+    rate, vectors = np.linalg.eig(matrix)
+    truth = (np.exp(np.outer(hours, rate)) * np.linalg.solve(vectors, start)) @ vectors.T
+    y0, p = np.array([[0.0, *start]]), [[CL, V, Q, Vp, 1.0]]
+    for method in ALL:
+        for asked in (1e-6, 1e-9):
+            tolerance = Tolerance(asked, 1e-2 * asked)
+            found = solve(ORAL, y0, p, 0.0, 30.0, None, hours, tolerance, method=method)
+            error = np.abs(found.samples[0, :, 1:] - truth) / truth.max(axis=0)
+            rows.append(
+                Row(
+                    f"{method}: a long decay read each hour, over the tolerance of {asked:.0e}", "sum of exponentials",
+                    float(error.max()) / asked, 10.0, "ten times what is asked for, of the peak",
+                    note=f"{int(found.steps[0])} steps",
+                )
+            )  # fmt: skip
+    return rows
+
+
 def beyond_rounding() -> list[Row]:
     """Tolerances that double precision cannot keep: the run ends, and as well as rounding lets it."""
     rows = []
@@ -103,5 +127,6 @@ def beyond_rounding() -> list[Row]:
 
 CHECKS = (
     Check("tolerance", "proportional", proportional),
+    Check("tolerance", "long_decay", long_decay),
     Check("tolerance", "beyond_rounding", beyond_rounding),
 )
