@@ -33,7 +33,7 @@ class Row:
         """Whether the limit is kept; a figure that is not a number never passes."""
         if not math.isfinite(self.achieved):
             return False
-        return self.achieved <= self.limit if self.sense == "<=" else self.achieved >= self.limit
+        return bool(self.achieved <= self.limit if self.sense == "<=" else self.achieved >= self.limit)
 
 
 class NotHere(RuntimeError):

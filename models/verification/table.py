@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 import time
 from dataclasses import asdict
@@ -43,6 +44,9 @@ def run(checks: tuple[Check, ...]) -> tuple[list[tuple[str, Row]], list[str]]:
             rows += [(check.subject, row) for row in check.rows()]
         except NotHere as reason:
             missing.append(f"{check.subject}, {check.name.replace('_', ' ')}: {reason}")
+        except Exception as fault:  # one that breaks is a figure that is missing, and hides no other
+            said = f"raised {type(fault).__name__}: {fault}"
+            rows.append((check.subject, Row(check.name.replace("_", " "), "", math.nan, math.nan, said)))
     return rows, missing
 
 
@@ -85,12 +89,19 @@ def show(rows: list[tuple[str, Row]], missing: list[str]) -> None:
     console.print(f"{len(rows) - failed} passed, {failed} failed, {len(missing)} not run")
 
 
+def _plain(value: Any) -> Any:
+    """What JSON can hold: a figure that is no number is null."""
+    if not isinstance(value, float):
+        return value
+    return float(value) if math.isfinite(value) else None
+
+
 def write(folder: Path, rows: list[tuple[str, Row]], missing: list[str]) -> None:
     """Keep the table as `verification.json` and `verification.md`."""
     folder.mkdir(parents=True, exist_ok=True)
-    lines: list[dict[str, Any]] = [{"subject": s, **asdict(row), "passed": row.passed} for s, row in rows]
+    lines = [{"subject": s, **{k: _plain(v) for k, v in asdict(row).items()}, "passed": row.passed} for s, row in rows]
     kept = {"machine": machine(), "rows": lines, "not_run": missing}
-    (folder / "verification.json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    (folder / "verification.json").write_text(json.dumps(kept, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     failed = sum(not row.passed for _, row in rows)
     text = [
         "# Numerical verification",

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
@@ -67,13 +68,21 @@ def test_the_table_is_written_with_its_machine_and_what_was_not_run(tmp_path, ca
         raise NotHere("no such library")
 
     rows, not_run = table.run((Check("sums", "add", lambda: [ROW]), Check("sums", "divide_it", missing)))
+    rows.append(("sums", dataclasses.replace(ROW, achieved=np.float64("nan"), limit=np.float64(3.0))))
     table.write(tmp_path, rows, not_run)
     table.show(rows, not_run)
     kept = json.loads((tmp_path / "verification.json").read_text())
     assert kept["rows"][0]["passed"] and kept["not_run"] == ["sums, divide it: no such library"]
+    assert kept["rows"][1]["achieved"] is None and not kept["rows"][1]["passed"]
     assert {"processor", "python", "numpy", "twinarm"} <= set(kept["machine"])
     assert "| sums | sum | 2 | 2 | <= 3 | pass | arithmetic |  |" in (tmp_path / "verification.md").read_text()
-    assert "1 passed, 0 failed, 1 not run" in capsys.readouterr().out
+    assert "1 passed, 1 failed, 1 not run" in capsys.readouterr().out
+
+
+def test_a_check_that_breaks_is_a_failed_row_and_hides_no_other():
+    rows, _ = table.run((Check("sums", "divide_it", lambda: [ROW, 1 / 0]), Check("sums", "add", lambda: [ROW])))
+    assert [row.passed for _, row in rows] == [False, True]
+    assert rows[0][1].check == "divide it" and "ZeroDivisionError" in rows[0][1].reason
 
 
 def test_the_command_fails_if_a_check_fails(monkeypatch):
