@@ -151,6 +151,10 @@ class Symbol:
     )
 
 
+class UnknownName(TraceError, AttributeError):
+    """A state, parameter or input that the system does not have; `hasattr` may ask for it."""
+
+
 class Named:
     """States, parameters or inputs, as the functions of a model read them: `y.gut`.
 
@@ -170,7 +174,7 @@ class Named:
             raise AttributeError(name)
         letter, known = self._letter, self._known
         kind, hint = _KINDS[letter], _hint(name, letter, known)
-        raise TraceError(
+        raise UnknownName(
             f"reads {letter}.{name}, which is no {kind}; {hint}{kind}s: {', '.join(known[letter]) or 'none'}"
         )
 

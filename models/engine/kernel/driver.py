@@ -186,7 +186,7 @@ def drive(address, block, whole, sizes, settings, queue, twins, orders, held):
                 twin[lane] = k
                 held.last[lane] = -INFINITE
                 give(lane, k, block, whole, sizes, record, twins, orders)
-                if sizes.events > 0:  # the lane first looks on which side of each event the twin is
+                if sizes.events > 0 and twins.armed[k, 0] < 0.0:  # the lane first looks on which side the twin is
                     block[FRESH, lane] = 1.0
                     done = False
                 else:

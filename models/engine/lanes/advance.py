@@ -75,7 +75,7 @@ def write_advance(name: str, program: Program, layout: Layout, method: Method, l
     status = _failures(step, verdict, (taken_steps >= limit) & ~ended, active, method.first_stage)
     if method.watches:
         going = accepted & ~last & ~landed
-        goes = leaves_explicit(block, taken, h, going) if taken.stretch is not None else leaves_stiff(block, h, going)
+        goes = leaves_explicit(block, taken, h, going) if method.first_stage else leaves_stiff(block, h, going)
         status = select(goes & status.equals(0.0), HANDED_OVER, status)
     if program.events:
         status = select(lost & status.equals(0.0), ROOT_NOT_FOUND, status)

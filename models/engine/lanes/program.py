@@ -133,10 +133,12 @@ def _fused(writer: Writer, nodes: Nodes, kind: str, args: list[int], found: dict
 
 
 def _power(x: Number, y: Number, exponent: tuple[Any, ...]) -> Number:
-    """x**y; small whole exponents by multiplication."""
+    """x**y; small whole exponents by multiplication, halves by the square root."""
     n = float.fromhex(exponent[1]) if exponent[0] == "constant" else None
-    if n == 0.5:
-        return values.sqrt(x)
+    if n in (0.5, 1.5, -0.5, -1.5):
+        root = values.sqrt(x)
+        result = root if abs(n) < 1 else x * root
+        return 1.0 / result if n < 0 else result
     if n is None or n not in (-2.0, -1.0, 1.0, 2.0, 3.0, 4.0):
         return elementary.pow(x, y)
     square = x * x if abs(n) > 1 else x
