@@ -111,7 +111,8 @@ class Carried:
     """State and inputs of each twin where it stands, and what became of it.
 
     `out` (row, state) holds the sampled rows of one twin after the other; `ended_at` (twin,) where it ended, `ended`
-    whether by an event; `event_times` (twin, event, kept), NaN where unused, and `event_counts` (twin, event).
+    whether by an event; `event_times` (twin, event, kept), NaN where unused, `event_counts` (twin, event), and `armed`
+    (twin, event), which the engine hands on.
     """
 
     y: np.ndarray
@@ -121,6 +122,7 @@ class Carried:
     ended: np.ndarray
     event_times: np.ndarray
     event_counts: np.ndarray
+    armed: np.ndarray
     out: np.ndarray
 
     @classmethod
@@ -140,6 +142,7 @@ class Carried:
             ended=np.zeros(twins, bool),
             event_times=np.full((twins, events, plan.kept), np.nan),
             event_counts=np.zeros((twins, events), np.int64),
+            armed=np.full((twins, events), -1.0),
             out=np.full((samples, len(plan.system.states)), np.nan),
         )
 
@@ -284,8 +287,9 @@ def _move(
     until = np.where(due.any(axis=1) & plan.responds, stop + 2.0 * np.spacing(np.maximum(np.abs(stop), 1.0)), stop)
     found = solve(
         plan.system, now.y[who], plan.p[who], start, until, records, times, plan.tolerance, now.u[who],
-        keep_events=plan.kept,
+        keep_events=plan.kept, armed=now.armed[who],
     )  # fmt: skip
+    now.armed[who] = found.armed
     now.ended_at[who] = np.minimum(found.ended_at, stop)
     now.fail(who, found.status, found.failed_at)
     ending = np.array([event.ends is not None for event in plan.system.events], bool)

@@ -240,7 +240,7 @@ def _given(rows: Rows, modified: Modifiers, subject: np.ndarray, decided: bool) 
     line, row, infused, place = line[of], row[of], d.infused[of], d.compartment[of]
     time, amount, rate = e.time[row], d.amount[of], d.rate[of]
     planned = time + number * d.interval[of]
-    start = planned + d.lag[of]
+    start = time + (number * d.interval[of] + d.lag[of])  # a lag of whole intervals ends exactly where a dose is due
     stop = np.where(number < 0, np.maximum(start + d.duration[of], time), start + d.duration[of])
     start = np.maximum(start, time)
     kept = start <= rows.epoch_stop[rows.epoch[row]]

@@ -32,7 +32,8 @@ class Solution:
 
     `ended_at` (twin,) is the stop, or the time of the event or the failure that ended the twin, and `end_state`
     (twin, state) the state there. `event_times` (twin, event, kept) are the first times of each event, NaN where it
-    did not happen so often, `event_counts` (twin, event) how often it did.
+    did not happen so often, `event_counts` (twin, event) how often it did; `armed` (twin, event) is 1 where it may
+    happen, 0 where it must first go back beyond its hysteresis.
     """
 
     samples: np.ndarray
@@ -45,6 +46,7 @@ class Solution:
     end_state: np.ndarray
     event_times: np.ndarray
     event_counts: np.ndarray
+    armed: np.ndarray
 
 
 def solve(
@@ -60,6 +62,7 @@ def solve(
     method: Method = "auto",
     lanes: Literal[1, 4, 8] = 8,
     keep_events: int = 1,
+    armed: npt.ArrayLike | None = None,
 ) -> Solution:
     """Integrate every twin from `start` to `stop` in the system's time unit, each with its own adaptive step.
 
@@ -78,6 +81,7 @@ def solve(
         stability and that method's are longer by more than they cost.
     lanes : twins that one core carries at a time; changes the speed, never a bit of the result.
     keep_events : times kept of each event.
+    armed : `Solution.armed` of the call that this one goes on from; -1 where it goes on from none.
 
     Raises
     ------
@@ -101,7 +105,8 @@ def solve(
     records = records or Records.empty(count, 0)
     check_records(system, records, count)
     events = len(system.events)
-    waits = [FROM_THE_START if event.fails else FIRST_LOOK for event in system.events]
+    waits = np.array([FROM_THE_START if event.fails else FIRST_LOOK for event in system.events])
+    known = np.broadcast_to(-1.0 if armed is None else np.asarray(armed, np.float64), (count, events))
     twins = Twins(
         y=y,
         p=parameters,
@@ -109,7 +114,7 @@ def solve(
         start=begin,
         stop=end,
         pace=np.zeros((count, 4)),
-        armed=np.tile(waits, (count, 1)).reshape(count, events),
+        armed=np.where(known < 0.0, waits.reshape(1, events), known),
         status=np.zeros(count, np.int8),
         ended=np.full(count, np.nan),
         steps=np.zeros(count),
@@ -136,7 +141,17 @@ def solve(
     orders.out[failed] = np.nan
     failed_at = np.where(failed, twins.ended, np.nan)
     return Solution(
-        orders.out, y, twins.u, twins.status, failed_at, twins.steps, twins.ended, end_state, twins.times, twins.counts
+        orders.out,
+        y,
+        twins.u,
+        twins.status,
+        failed_at,
+        twins.steps,
+        twins.ended,
+        end_state,
+        twins.times,
+        twins.counts,
+        twins.armed,
     )
 
 

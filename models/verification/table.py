@@ -82,6 +82,8 @@ def show(rows: list[tuple[str, Row]], missing: list[str]) -> None:
             row.reason + (f"; {row.note}" if row.note else ""),
         )  # fmt: skip
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=180)
     console.print(table)
     for line in missing:
         console.print(f"not run: {line}", markup=False)
