@@ -12,7 +12,7 @@ from typing import Any
 
 from llvmlite import ir
 
-DOUBLE, INT64, BOOL, INT32 = ir.DoubleType(), ir.IntType(64), ir.IntType(1), ir.IntType(32)
+DOUBLE, INT64, BOOL = ir.DoubleType(), ir.IntType(64), ir.IntType(1)
 
 
 class Writer:
