@@ -5,9 +5,9 @@
 
 `system` holds the equations and events, `checks` refuses what cannot be carried out, `trace` turns a system into a list
 of operations, `reciprocals` and `derivatives` rework it, `lanes/` writes all of it as the instructions of one step of
-several twins at a time, `compile` and `native` keep what was compiled on disk, `kernel/` holds the driver of the lanes, `solve` drives a block of twins, `follow` does so for a model whose own module
-(a device, a person: `kernel.device` shows one) acts on them as they go, and `reference` runs the same equations
-uncompiled through SciPy.
+several twins at a time, `compile` and `native` keep what was compiled on disk, `kernel/` holds the driver of the lanes,
+`solve` drives a block of twins, `follow` does so for a model whose own module (a device, a person: `kernel.device`
+shows one) acts on them as they go, and `reference` runs the same equations uncompiled through SciPy.
 """
 
 from .solve import Solution, solve
