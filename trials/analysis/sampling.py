@@ -70,13 +70,8 @@ def sample(prepared: Prepared, seed: int, effort: Effort) -> xr.Dataset:
 @lru_cache(maxsize=64)
 def _compiled(structure: Structure, shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> Density:
     """The density of a structure for data of certain shapes: a few tenths of a second, then nothing."""
-    _set_up_pytensor()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        import nutpie  # noqa: F401 - its first import warns, and that of PyMC
-        import pymc  # noqa: F401
-
-        return compile_density(catalogue_model(structure.model).build(structure), dict(shapes))
+    load_libraries()
+    return compile_density(catalogue_model(structure.model).build(structure), dict(shapes))
 
 
 def _nutpie_model(density: Density, arrays: Sequence[np.ndarray]) -> Any:
@@ -111,11 +106,18 @@ def _nutpie_model(density: Density, arrays: Sequence[np.ndarray]) -> Any:
     return DensityModel(dims={})
 
 
-def _set_up_pytensor() -> None:
-    """No search for a C compiler. The flag is read when PyTensor is imported, the setting after it."""
+def load_libraries() -> None:
+    """Import PyMC and nutpie, which takes some seconds, and let PyTensor look for no C compiler.
+
+    PyTensor reads the flag when it is imported, the setting after it.
+    """
     if "pytensor" not in sys.modules and "cxx=" not in os.environ.get("PYTENSOR_FLAGS", ""):
         os.environ["PYTENSOR_FLAGS"] = ",".join(filter(None, [os.environ.get("PYTENSOR_FLAGS"), "cxx="]))
-    import pytensor
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of ArviZ about itself
+        import nutpie  # noqa: F401
+        import pymc  # noqa: F401
+        import pytensor
 
     pytensor.config.cxx = ""
 

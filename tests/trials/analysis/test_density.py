@@ -11,7 +11,7 @@ from twinarm.trials.analysis.catalogue import catalogue_model
 from twinarm.trials.analysis.density import compile_density
 from twinarm.trials.analysis.fit import _prepare
 from twinarm.trials.analysis.loops import NOT_FINITE, function_text
-from twinarm.trials.analysis.sampling import _set_up_pytensor
+from twinarm.trials.analysis.sampling import load_libraries
 
 from .conftest import KINDS
 
@@ -19,11 +19,8 @@ pytestmark = [pytest.mark.analysis, pytest.mark.filterwarnings("ignore::FutureWa
 
 
 @pytest.fixture(scope="module", autouse=True)
-def pytensor():
-    _set_up_pytensor()
-    import pytensor
-
-    return pytensor
+def libraries():
+    load_libraries()
 
 
 def call(address, counts, point, outputs, data):
