@@ -42,14 +42,15 @@ class Density:
 
 def compile_density(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> Density:
     """Compile a PyMC model whose shared variables will hold arrays of these shapes."""
-    import pytensor
     import pytensor.tensor as pt
+    from pytensor.gradient import grad
+    from pytensor.graph.replace import clone_replace
 
     shared = {v: pt.tensor(v.name, dtype=v.dtype, shape=shapes[v.name]) for v in model.data_vars}
     values = [model.rvs_to_values[parameter] for parameter in model.free_RVs]
     graphs: Any = [model.logp(), *model.replace_rvs_by_values(model.free_RVs)]
-    value, *parameters = _simplified(pytensor.clone_replace(graphs, replace=shared))
-    slopes: Any = pytensor.gradient.grad(value, values)
+    value, *parameters = _simplified(clone_replace(graphs, replace=shared))
+    slopes: Any = grad(value, values)
     value, *rest = _simplified([value, *slopes, *parameters])
     gradient, parameters = rest[: len(values)], rest[len(values) :]
     data = list(shared.values())
