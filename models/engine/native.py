@@ -17,7 +17,6 @@ import numpy as np
 
 from .lanes.machine import function_address
 
-_DESTRUCTOR = re.compile(r"^declare void @NRT_MemInfo_call_dtor\((ptr|i8\*)[^)]*\).*$", re.MULTILINE)
 _FOREIGN = re.compile(r"^declare [^@]*@(?!llvm\.)(\S+?)\(", re.MULTILINE)
 
 
@@ -25,8 +24,8 @@ class Native:
     """The Numba function `name` of `module`, an importable name; `sources` are the files that its code depends on.
 
     It takes whole numbers, arrays and tuples of these, changes the arrays and returns nothing. It may neither allocate
-    nor raise, and is compiled without wrappers for Python (`no_cpython_wrapper`, `no_cfunc_wrapper`): all these need
-    Numba beside them.
+    nor raise, and is compiled without counts of references (`_nrt=False`) and without wrappers for Python
+    (`no_cpython_wrapper`, `no_cfunc_wrapper`): all these need Numba beside them.
     """
 
     def __init__(self, module: str, name: str, sources: list[Path], folder: Path) -> None:
@@ -53,7 +52,7 @@ class Native:
         kind = repr(_kind(arguments))
         if kind not in self._known:
             key = repr((self._source, self.module, self.name, kind, np.__version__))
-            address = function_address(self.folder, key, lambda symbol: self._text(symbol, arguments))
+            address = function_address(self.folder, key, lambda symbol: self._text(symbol, arguments), True)
             given = [ctypes.c_void_p] * 2 + [ctypes.c_int64] * words
             self._known[kind] = ctypes.CFUNCTYPE(ctypes.c_int, *given)(address)
         return self._known[kind]
@@ -64,11 +63,10 @@ class Native:
         function = getattr(import_module(self.module), self.name)
         function.compile(types)
         text = function.inspect_llvm(types).replace(function.overloads[types].fndesc.llvm_func_name, symbol)
-        # The arrays are the caller's: their counts of references are null and never fall to nothing.
-        text = _DESTRUCTOR.sub(r"define internal void @NRT_MemInfo_call_dtor(\1 %0) {\n  ret void\n}", text)
         if foreign := sorted(_FOREIGN.findall(text)):
             raise RuntimeError(
-                f"{self.name!r} of {self.module} allocates, raises or has a wrapper: it calls {', '.join(foreign)}"
+                f"{self.name!r} of {self.module} needs Numba to allocate, raise, count references or be called from "
+                f"Python: it calls {', '.join(foreign)}"
             )
         return str(text)
 

@@ -11,7 +11,7 @@ from numba.extending import intrinsic
 from .twins import HANDED_OVER
 
 # Called by compiled code alone (`engine.native`), so without what lets Python call it.
-machine_code = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+machine_code = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)
 
 # Values of models.model.Status, spelled out because a kernel imports nothing.
 COMPLETED = 1

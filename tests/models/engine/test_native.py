@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-machine_code = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+machine_code = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)
 
 
 @machine_code
@@ -32,7 +32,7 @@ def work(factor, out, sizes, pair):
         row[0] *= factor
 
 
-@machine_code
+@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def allocating(out):
     out[:] = np.ones(3)
 
