@@ -39,4 +39,4 @@ def follow(
         )
     step = step_function(system, Program.of(system), method, lanes, cache_folder())
     settings = np.array([tolerance.rtol, tolerance.atol, float(tolerance.max_steps)])
-    kernel.loop.follow(step.address, np.zeros((step.layout.rows, lanes)), settings, start, world)
+    kernel.loop.follow(step.address, step.layout.empty(lanes), settings, start, world)

@@ -172,7 +172,7 @@ def _drive(
         len(system.states), len(system.parameters), len(system.inputs), events,
         layout.first("armed") if events else 0, layout.first("fired") if events else 0,
     )  # fmt: skip
-    block = np.zeros((layout.rows, step.lanes))
+    block = layout.empty(step.lanes)
     settings = np.array([tolerance.rtol, tolerance.atol, float(tolerance.max_steps)])
     held = Lanes(
         np.full(step.lanes, -1), np.zeros(step.lanes, np.int64), np.zeros(step.lanes), np.zeros(step.lanes, np.int64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from llvmlite import ir
 
 from . import control
-from .block import Block, Layout
+from .block import LINE, Block, Layout
 from .choice import leaves_explicit, leaves_stiff
 from .equations import Equations, Program
 from .events import happen, locate, searching
@@ -29,6 +29,8 @@ def write_advance(name: str, program: Program, layout: Layout, method: Method, l
     module = ir.Module()
     pointer = DOUBLE.as_pointer()
     function = ir.Function(module, ir.FunctionType(INT64, [pointer, pointer]), name)
+    function.attributes.add("nounwind")
+    function.attributes.alignstack = LINE  # as the block: half of what a step reads and writes are values put aside
     for argument in function.args:
         argument.add_attribute("noalias")
     builder = ir.IRBuilder(function.append_basic_block("entry"))
@@ -124,7 +126,8 @@ def _begin(block: Block, fresh: Truth, equations: Equations, method: Method, tol
         old = block.states(method.first_stage)
         block.put_states([select(fresh, a, b) for a, b in zip(dy, old, strict=True)], method.first_stage)
     unknown = fresh & (wanted <= 0.0)
-    block.put(select(unknown, control.first_step(y, dy, block.get("stop") - t, tolerance), wanted), "wanted")
+    first = block.writer.where_any(unknown, lambda: control.first_step(y, dy, block.get("stop") - t, tolerance), wanted)
+    block.put(first, "wanted")
     block.put(select(unknown, control.MEMORY, block.get("error")), "error")
     block.put(block.writer.number(0.0), "fresh")
 

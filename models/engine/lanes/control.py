@@ -19,6 +19,7 @@ HUGE = 1e300
 
 # Rough logarithm and power (1e-4): steps need no more, and a step is the same bits in every lane all the same.
 LOG2 = (-2.787926207304, 5.047855413441, -3.489878550685, 1.589474294976, -0.402513393549, 0.043004957792)
+REVERSED = 0x7FDE623822FC16E6  # the bits of x from these are about those of 1 / x, to 12 %
 EXP2 = (1.0, 0.693121045203, 0.24022349038, 0.055921975842, 0.009666368515)
 
 
@@ -47,6 +48,17 @@ def rough_exp2(x: Number) -> Number:
     return (polynomial(part, EXP2).bits() + (k << 52)).as_bits()
 
 
+def rough_reciprocal(x: Number) -> Number:
+    """1 / x of positive normal x, to 2e-4: from the exponent turned round, twice improved (Newton).
+
+    A division takes a processor as long as ten of the other operations, and a step's error has one for each state.
+    """
+    guess = (x.writer.whole(REVERSED) - x.bits()).as_bits()
+    for _ in range(2):
+        guess = guess * fma(-x, guess, 2.0)
+    return guess
+
+
 def root_mean_square(terms: list[Number]) -> Number:
     total = terms[0] * terms[0]
     for term in terms[1:]:
@@ -61,9 +73,9 @@ def scales(y: list[Number], rtol: Number, atol: Number) -> list[Number]:
 
 def first_step(y: list[Number], dy: list[Number], left: Number, tolerance: tuple[Number, Number]) -> Number:
     """A cautious first step from the sizes of the state and of its derivative."""
-    scale = scales(y, *tolerance)
-    size = root_mean_square([v / s for v, s in zip(y, scale, strict=True)])
-    speed = root_mean_square([v / s for v, s in zip(dy, scale, strict=True)])
+    weights = [rough_reciprocal(scale) for scale in scales(y, *tolerance)]
+    size = root_mean_square([v * w for v, w in zip(y, weights, strict=True)])
+    speed = root_mean_square([v * w for v, w in zip(dy, weights, strict=True)])
     known = (size > 1e-5) & (speed > 1e-5)
     return minimum(select(known, 0.01 * (size / select(known, speed, 1.0)), 1e-3), left)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .control import Order, root_mean_square, scales
+from .control import Order, root_mean_square, rough_reciprocal, scales
 from .elementary import polynomial
 from .step import Observed, Step, Taken
 from .tableau import Tableau
@@ -62,7 +62,7 @@ class Explicit:
             else:
                 stages.append(step.rhs(fma(h, c, step.t), z))
         scale = scales([maximum(abs(z[i]), abs(y[i])) for i in every], step.rtol, step.atol)
-        inverse = [1.0 / s for s in scale]
+        inverse = [rough_reciprocal(s) for s in scale]
         error = root_mean_square([combined(tableau.error, stages, i) * inverse[i] for i in every])
         if tableau.second:
             other = root_mean_square([combined(tableau.second, stages, i) * inverse[i] for i in every])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .control import Order, root_mean_square, scales
+from .control import Order, root_mean_square, rough_reciprocal, scales
 from .explicit import combined
 from .sparse import Factors, eliminate, factorise
 from .step import Observed, Step, Taken
@@ -97,7 +97,8 @@ class Rosenbrock:
             u.append(factors.solve(right))
         new = [z[i] + u[7][i] for i in every]
         scale = scales([maximum(abs(new[i]), abs(y[i])) for i in every], step.rtol, step.atol)
-        error = root_mean_square([u[7][i] / scale[i] for i in every])
+        importance = [rough_reciprocal(s) for s in scale]
+        error = root_mean_square([u[7][i] * importance[i] for i in every])
         error = select(factors.multiplier > LARGEST_MULTIPLIER, REFUSED, error)
 
         def bends() -> list[list[Number]]:
@@ -112,7 +113,7 @@ class Rosenbrock:
             slopes = [fma(q[i][1] + q[i][2], 0.25, new[i] - y[i]) for i in every]
             dy = step.rhs(fma(h, 0.5, step.t), middle)
             lacking = factors.solve([fma(-inverse, slopes[i], dy[i]) for i in every])
-            return maximum(error, root_mean_square([lacking[i] / scale[i] for i in every]))
+            return maximum(error, root_mean_square([lacking[i] * importance[i] for i in every]))
 
         # A long step of a stiff system may be right at its end, far inside the tolerance, and not before: it matters
         # where a sample is read.

@@ -43,14 +43,14 @@ class Writer:
             self._constants[element, key] = many
         return self._constants[element, key]
 
-    def load(self, pointer: ir.Value) -> Number:
-        """The lanes at `pointer` (to doubles)."""
+    def load(self, pointer: ir.Value, aligned: int = 8) -> Number:
+        """The lanes at `pointer` (to doubles), an address that `aligned` (bytes) divides."""
         typed = self.builder.bitcast(pointer, self.type_of(DOUBLE).as_pointer())
-        return Number(self, self.builder.load(typed, align=8))
+        return Number(self, self.builder.load(typed, align=aligned))
 
-    def store(self, value: Number, pointer: ir.Value) -> None:
+    def store(self, value: Number, pointer: ir.Value, aligned: int = 8) -> None:
         typed = self.builder.bitcast(pointer, self.type_of(DOUBLE).as_pointer())
-        self.builder.store(value.ir, typed, align=8)
+        self.builder.store(value.ir, typed, align=aligned)
 
     def where_any(self, condition: Truth, compute: Callable[[], Number], otherwise: Number) -> Number:
         """`compute()` in the lanes where the condition holds, `otherwise` in the others; not computed where in none."""
