@@ -95,6 +95,13 @@ def imbalance(doses: Sequence[Dose], subject: Subject, stop: float = 100.0) -> f
     return float(np.abs(found.samples[0].sum(axis=1) - given).max() / given.max(initial=1e-300))
 
 
+def rounding_of_time(doses: Sequence[Dose], subject: Subject, stop: float = 100.0) -> float:
+    """Part of the shortest infusion by which its end, a time below `stop`, may be rounded."""
+    part = {"depot": subject.F, "central": 1.0}
+    lengths = [d.amt * part[d.place] / d.rate for d in doses if d.rate > 0.0]
+    return float(np.spacing(stop)) / min(lengths, default=np.inf)
+
+
 def _drawn(draw: np.random.Generator) -> tuple[list[Dose], Subject]:
     places: tuple[Literal["depot", "central"], ...] = ("depot", "central")
     doses = [

@@ -94,12 +94,12 @@ def test_a_twin_that_cannot_be_solved_is_counted_with_its_reason(tmp_path):
     """A step limit that some twins do not meet: status, ledger, CONSORT flow, and exit 4 above the protocol's limit."""
     text = write_protocol(with_twins(load_protocol("docetaxel-dose"), 40))
     protocol = tmp_path / "short.yaml"
-    protocol.write_text(text.replace("max_steps: 5000000", "max_steps: 2200"))
-    assert "max_steps: 2200" in protocol.read_text()
+    protocol.write_text(text.replace("max_steps: 5000000", "max_steps: 300"))
+    assert "max_steps: 300" in protocol.read_text()
     done = subprocess.run(command("run", protocol, "--out", tmp_path / "run"), capture_output=True, text=True)
     outcomes = store.load(RunFolder(tmp_path / "run").outcomes)
     failed = (outcomes["status"].values == Status.STEP_LIMIT).any(axis=1)
-    assert 0 < failed.sum() <= 40
+    assert 0 < failed.sum() < 40
     assert done.returncode == 4 and "limit" in done.stdout + done.stderr
     ledger = [json.loads(line) for line in (tmp_path / "run" / "ledger.jsonl").read_text().splitlines()]
     named = {line["twin"] for line in ledger if line["stage"] == "failed"}

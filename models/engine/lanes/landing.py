@@ -14,7 +14,7 @@ from .control import TINY, root_mean_square, scales
 from .equations import Equations
 from .step import Observed, Step, Taken
 from .switches import Sides
-from .values import Number, Truth, Writer, maximum, minimum, select, sqrt
+from .values import Number, Truth, Writer, fma, maximum, minimum, select, sqrt
 
 MATTERS = 0.05  # part of the tolerance that the time on the wrong side of a kink may cost
 AIM = 0.25  # of that, when a step is taken again; the cost of a change of slope falls with the square of the time
@@ -38,7 +38,8 @@ def land(step: Step, equations: Equations, taken: Taken, accepted: Truth, wanted
     sides, at_end = Sides.of(equations.program.kinks, block), taken.at_end()
     none = writer.number(2.0)
     crossing = accepted & _any(writer, _changed(sides, at_end))
-    part = writer.where_any(crossing, lambda: _first_change(sides, at_end, none), none)
+    arcs = _arcs(sides, taken.within(), at_end)
+    part = writer.where_any(crossing, lambda: _first_change(sides, arcs, at_end, none), none)
     part = minimum(maximum(part, 0.0), 1.0)
     beyond = (1.0 - part) * h
 
@@ -49,7 +50,6 @@ def land(step: Step, equations: Equations, taken: Taken, accepted: Truth, wanted
 
     spent = writer.where_any(crossing, cost, writer.number(0.0))
     trials = block.get("landings")
-    arcs = _arcs(sides, taken.within(), at_end)
     peeks = accepted & ~crossing & ~(trials > 0.0) & _any(writer, [arc.beyond for arc in arcs])
     turn = writer.where_any(peeks, lambda: _first_turn(arcs, none), none)
     again = (crossing & ~(spent <= MATTERS) & (h > TINY * abs(step.t))) | peeks
@@ -83,11 +83,11 @@ def _changed(sides: Sides, at_end: Observed) -> list[Truth]:
     ]
 
 
-def _first_change(sides: Sides, at_end: Observed, part: Number) -> Number:
+def _first_change(sides: Sides, arcs: list[Arc], at_end: Observed, part: Number) -> Number:
     """Part of the step at which the first kink changes sides, the given one where none does before it."""
     changed = iter(_changed(sides, at_end))
-    for old, new in zip(sides.switch, at_end.differences, strict=True):
-        part = _earlier(part, next(changed), old / (old - new))
+    for old, arc in zip(sides.switch, arcs, strict=True):
+        part = _earlier(part, next(changed), arc.root(old))
     for whole, before, new in zip(sides.whole, sides.argument, at_end.arguments, strict=True):
         border = select(new < whole, whole, whole + 1.0)
         part = _earlier(part, next(changed), (border - before) / (new - before))
@@ -102,6 +102,11 @@ class Arc:
     slope: Number
     bend: Number
     beyond: Truth
+
+    def root(self, start: Number) -> Number:
+        """Part of the step at which the parabola, which is `start` at its beginning, changes sign."""
+        steep = sqrt(maximum(fma(self.slope, self.slope, start * self.bend * -4.0), 0.0))
+        return start * -2.0 / (self.slope + select(start < 0.0, steep, -steep))
 
 
 def _arcs(sides: Sides, within: tuple[float, Observed], at_end: Observed) -> list[Arc]:
