@@ -34,7 +34,7 @@ from twinarm.models.engine.reference import reference_solution
 from twinarm.models.model import Tolerance
 
 ASKED = 1e-6  # relative tolerance; the absolute one is a hundredth of it
-TOLERANCES = (1e-4, 3e-5, 1e-5, 3e-6, 1e-6, 1e-7, 1e-8, 1e-9)
+TOLERANCES = (1e-3, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6, 1e-7, 1e-8, 1e-9)
 PEER_TOLERANCES = (1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)  # of the peers that are asked for more than one
 TWINS = {"W1": 4000, "W2a": 3000, "W2b": 1200, "W3": 800}
 PEER_TWINS = {"W1": 96, "W2a": 64, "W2b": 32, "W3": 24}

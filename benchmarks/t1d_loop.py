@@ -27,6 +27,7 @@ import xarray as xr
 
 from twinarm.cohorts import load_population, screen
 from twinarm.models.engine.compile import cache_folder
+from twinarm.models.engine.lanes.equations import Program
 from twinarm.models.engine.lanes.function import step_function
 from twinarm.models.engine.lanes.machine import function_address
 from twinarm.models.library.t1d_uva_padova import MODEL
@@ -81,12 +82,12 @@ def twin_days_a_second(twins: xr.Dataset, controller: str) -> float:
 def where_time_goes(twins: xr.Dataset, controller: str, folder: Path) -> dict[str, float]:
     """Steps of the solver per tick, and the part of the loop's cycles that the steps take."""
     kernel, start, world = prepare(twins, Treatment(controller=controller), Settings(), conditions(controller))  # type: ignore[arg-type]
-    step = step_function(SYSTEM, "tsit5", MODEL.lanes, cache_folder())
+    step = step_function(SYSTEM, Program.of(SYSTEM), "tsit5", MODEL.lanes, cache_folder())
     cycles = np.zeros(1, np.int64)
     places = {"advance": step.address, "cycles": cycles.ctypes.data}
     counted = function_address(folder, f"{controller} {places}", lambda name: COUNTED.format(name=name, **places))
     now = ctypes.CFUNCTYPE(ctypes.c_int64)(function_address(folder, "now", lambda name: CYCLES_NOW.format(name=name)))
-    block, settings = np.zeros((step.layout.rows, MODEL.lanes)), np.array([1e-4, 1e-4, 5e6])
+    block, settings = step.layout.empty(MODEL.lanes), np.array([1e-4, 1e-4, 5e6])
     before = now()
     kernel.loop.follow(counted, block, settings, start, world)
     whole = now() - before
