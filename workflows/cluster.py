@@ -1,4 +1,4 @@
-"""Where blocks are computed: a Dask cluster on this machine, or one that is reached by its address."""
+"""Where blocks are computed: workers on this machine, a scheduler that is reached by its address, jobs of Slurm."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ import gc
 import logging
 import os
 import signal
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .run_folder import RunError
+from .security import reach
+from .slurm import Slurm, slurm_cluster
+from .versions import versions
 
 CONNECT_SECONDS = 20
 LOOPBACK = "127.0.0.1:0"
@@ -21,15 +25,23 @@ LOOPBACK = "127.0.0.1:0"
 
 @dataclass(frozen=True)
 class Cluster:
-    """The workers a run asks for. Without `scheduler` they live on this machine and end with the run."""
+    """The workers a run asks for. By default they live on this machine and end with the run.
+
+    `scheduler` is the address of one that is there already, `slurm` asks for jobs; `certificates` is the folder of TLS
+    that both use for anything beyond this machine.
+    """
 
     workers: int | None = None
     scheduler: str | None = None
     processes: bool = True
+    certificates: Path | None = None
+    slurm: Slurm | None = None
 
     @property
     def size(self) -> int:
-        """Workers on this machine: by default the cores this process may use."""
+        """Workers: those of the jobs, or on this machine by default the cores that this process may use."""
+        if self.slurm is not None:
+            return self.slurm.jobs * self.slurm.cores
         return self.workers or len(os.sched_getaffinity(0))
 
 
@@ -58,15 +70,14 @@ def connection(cluster: Cluster, scratch: Path) -> Iterator[Connection]:
 
 @contextmanager
 def connected(cluster: Cluster, scratch: Path) -> Iterator[Any]:
-    """A Dask client, and the local cluster behind it where no address is given.
+    """A Dask client, and the cluster behind it where no address is given.
 
     Raises
     ------
     RunError
-        No scheduler answers at the address: start one, or leave the address out.
+        No scheduler answers at the address or it may not be spoken to, Slurm refuses, or a worker has other versions.
     """
     import dask
-    from distributed import Client
 
     settings = {
         "distributed.scheduler.allowed-failures": 1,  # a twin that ends its process is looked for at once
@@ -76,22 +87,63 @@ def connected(cluster: Cluster, scratch: Path) -> Iterator[Any]:
         "distributed.scheduler.http.routes": [],
         "distributed.worker.http.routes": [],
     }
-    with dask.config.set(settings):
-        if cluster.scheduler is None:
-            with _local(cluster, scratch) as local, Client(local, set_as_default=False) as client:
-                if cluster.processes:
-                    client.register_plugin(_manners())
-                yield client
-            return
+    with dask.config.set(settings), _client(cluster, scratch) as client:
+        require_same_versions(client, client.nthreads())
+        yield client
+
+
+@contextmanager
+def _client(cluster: Cluster, scratch: Path) -> Iterator[Any]:
+    from distributed import Client
+
+    if cluster.scheduler is not None:
+        security = reach(cluster.scheduler, cluster.certificates)
         try:
-            client = Client(cluster.scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of other versions: refused below, in a line
+                client = Client(cluster.scheduler, security=security, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError) as error:
             raise RunError(
-                f"no Dask scheduler answers at {cluster.scheduler!r} ({type(error).__name__}); "
-                "start one and give its address, or leave --scheduler out"
+                f"what answers at {cluster.scheduler!r} is no Dask scheduler ({type(error).__name__}); "
+                "give the address of one, or leave --scheduler out"
             ) from None
         with client:
             yield client
+    elif cluster.slurm is not None:
+        scratch.mkdir(parents=True, exist_ok=True)
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        with (
+            slurm_cluster(cluster.slurm, scratch, cluster.certificates) as jobs,
+            Client(jobs, set_as_default=False) as client,
+        ):
+            yield client
+    else:
+        with _local(cluster, scratch) as local, Client(local, set_as_default=False) as client:
+            if cluster.processes:
+                client.register_plugin(_manners())
+            yield client
+
+
+def require_same_versions(client: Any, workers: Iterable[str]) -> None:
+    """Refuse workers that would compute with other libraries than this process.
+
+    Raises
+    ------
+    RunError
+        A worker has other versions, or no twinarm that can be imported.
+    """
+    asked = list(workers)
+    if not asked:
+        return
+    here = versions()
+    for worker, there in client.run(versions, workers=asked, on_error="return").items():
+        if isinstance(there, ImportError | AttributeError):
+            raise RunError(f"worker {worker} cannot import twinarm ({there}); install the same version there")
+        if isinstance(there, dict) and there != here:
+            other = [f"{name} {there.get(name)} (here {here[name]})" for name in here if there.get(name) != here[name]]
+            raise RunError(
+                f"worker {worker} has {', '.join(other)}; install the same lock file on both, or results may differ"
+            )
 
 
 def _manners() -> Any:

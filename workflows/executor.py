@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from ..models.model import Status
 from .block import Bench, bench, work
+from .cluster import require_same_versions
 from .records import Record, read_record, twins_digest
 from .run_folder import RunError, RunFolder
 from .store import DamagedStore, hash_arrays, load, read_block
@@ -68,12 +69,15 @@ class Survey:
     keys: dict[tuple[int, str], str] = field(repr=False)
 
 
-def survey(folder: RunFolder) -> Survey:
-    """Which blocks are proven: their key is the one asked for and their stored bytes have the record's sha256."""
+def survey(folder: RunFolder, share: slice = slice(None)) -> Survey:
+    """Which blocks are proven: their key is the one asked for and their stored bytes have the record's sha256.
+
+    `share` picks blocks by number; all of them by default.
+    """
     this = bench(folder)
     cohort = load(folder.cohort)
     valid, missing, keys = [], [], {}
-    for block in range(this.manifest.blocks):
+    for block in range(this.manifest.blocks)[share]:
         first, stop = this.manifest.span(block)
         rows = twins_digest(cohort, slice(first, stop))
         lacking = []
@@ -132,8 +136,13 @@ def execute(folder: RunFolder, found: Survey, client: Any, notify: Notify, stop:
     flying: dict[str, tuple[Unit, bool]] = {}
     queue = as_completed(loop=client.loop, raise_errors=False)
 
+    known: set[str] = set()
+
     def refill() -> None:
-        width = max(1, WINDOW_PER_WORKER * sum(client.nthreads().values()))
+        threads = client.nthreads()
+        require_same_versions(client, threads.keys() - known)
+        known.update(threads)
+        width = max(1, WINDOW_PER_WORKER * sum(threads.values()))
         while waiting and len(flying) < width and not stop.asked:
             unit, isolate = waiting.popleft()
             future = client.submit(work, str(folder.root), unit.block, unit.arms, isolate, pure=False)
@@ -141,7 +150,7 @@ def execute(folder: RunFolder, found: Survey, client: Any, notify: Notify, stop:
             queue.add(future)
 
     refill()
-    notify(_progress(records, total, reused))
+    notify(progress_of(records, total, reused))
     for future in queue:
         unit, isolate = flying.pop(future.key)
         if future.status == "finished":
@@ -149,7 +158,7 @@ def execute(folder: RunFolder, found: Survey, client: Any, notify: Notify, stop:
                 if record.key != found.keys[record.block, record.arm]:
                     raise RunError(OTHER_SOURCE)
                 records.append(record)
-            notify(_progress(records, total, reused))
+            notify(progress_of(records, total, reused))
         elif future.status != "error":
             raise RunError("the cluster was lost; start the same command again to go on", 75)
         elif isinstance(future.exception(), KilledWorker) and not isolate:
@@ -162,7 +171,8 @@ def execute(folder: RunFolder, found: Survey, client: Any, notify: Notify, stop:
     return tuple(sorted(records, key=lambda record: (record.arm, record.block)))
 
 
-def _progress(records: Sequence[Record], total: int, reused: int) -> Progress:
+def progress_of(records: Sequence[Record], total: int, reused: int) -> Progress:
+    """How far these records bring the simulation."""
     return Progress(
         stage="simulation",
         done=sum(record.count for record in records),

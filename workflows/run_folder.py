@@ -5,12 +5,13 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import IO, Annotated, Any
 
 from pydantic import BaseModel, Field
 
@@ -189,8 +190,10 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def locked(folder: RunFolder) -> Iterator[None]:
-    """Hold the folder for one run. The kernel lets go when the process ends, however it ends.
+def locked(folder: RunFolder, shared: bool = False) -> Iterator[None]:
+    """Hold the folder for one run, or with `shared` beside others that simulate their own share of its blocks.
+
+    The kernel lets go when the process ends, however it ends.
 
     Raises
     ------
@@ -198,23 +201,38 @@ def locked(folder: RunFolder) -> Iterator[None]:
         Another process holds it: wait for that run, or give another folder.
     """
     folder.root.mkdir(parents=True, exist_ok=True)
-    with folder.lock.open("a") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+    with folder.lock.open("a+") as handle:  # network file systems want both rights for a lock of either kind
+        if not _hold(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX):
             raise RunError(
                 f"another run is at work in {folder.root}; wait for it to end, or give another folder with --out"
-            ) from None
+            )
         yield
+
+
+def _hold(handle: IO[str], kind: int) -> bool:
+    """Take a lock; a moment's patience, because `is_locked` holds it while it looks."""
+    for _ in range(5):
+        try:
+            fcntl.flock(handle, kind | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            time.sleep(0.02)
+    return False
 
 
 def is_locked(folder: RunFolder) -> bool:
     """Whether a run is at work in the folder now."""
-    if not folder.lock.exists():
-        return False
-    with folder.lock.open("rb") as handle:
+    try:
+        handle = folder.lock.open("r+")
+    except OSError:  # none was ever here, or it is not ours to write: then a lock of the other kind tells of a run
+        return folder.lock.exists() and _is_held(folder.lock.open("r"), fcntl.LOCK_SH)
+    return _is_held(handle, fcntl.LOCK_EX)
+
+
+def _is_held(handle: IO[str], kind: int) -> bool:
+    with handle:
         try:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
+            fcntl.flock(handle, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
             return True
     return False
