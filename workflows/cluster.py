@@ -80,7 +80,7 @@ def connected(cluster: Cluster, scratch: Path) -> Iterator[Any]:
         if cluster.scheduler is None:
             with _local(cluster, scratch) as local, Client(local, set_as_default=False) as client:
                 if cluster.processes:
-                    client.register_plugin(_manners())
+                    client.register_plugin(_manners(cluster.size))
                 yield client
             return
         try:
@@ -94,18 +94,21 @@ def connected(cluster: Cluster, scratch: Path) -> Iterator[Any]:
             yield client
 
 
-def _manners() -> Any:
+def _manners(workers: int) -> Any:
     """Worker plugin: Ctrl-C on a terminal reaches every process of the run, and it is the driver's to answer.
 
-    At its end a process lets its objects be: to look through a million of them for cycles takes a second.
+    A worker holds to its share of the memory. At its end a process lets its objects be: to look through a million of them for cycles takes a second.
     """
     from distributed import WorkerPlugin
+
+    from .isolation import limit_memory
 
     class Manners(WorkerPlugin):
         name = "twinarm-manners"
 
         def setup(self, worker: Any) -> None:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+            limit_memory(workers)
             atexit.register(gc.freeze)
 
     return Manners()
