@@ -17,7 +17,7 @@ from typing import Any
 from .run_folder import RunError
 from .security import reach
 from .slurm import Slurm, slurm_cluster
-from .versions import versions
+from .versions import require_versions, versions
 
 CONNECT_SECONDS = 20
 LOOPBACK = "127.0.0.1:0"
@@ -120,7 +120,7 @@ def _client(cluster: Cluster, scratch: Path) -> Iterator[Any]:
     else:
         with _local(cluster, scratch) as local, Client(local, set_as_default=False) as client:
             if cluster.processes:
-                client.register_plugin(_manners())
+                client.register_plugin(_manners(cluster.size))
             yield client
 
 
@@ -135,29 +135,29 @@ def require_same_versions(client: Any, workers: Iterable[str]) -> None:
     asked = list(workers)
     if not asked:
         return
-    here = versions()
     for worker, there in client.run(versions, workers=asked, on_error="return").items():
         if isinstance(there, ImportError | AttributeError):
             raise RunError(f"worker {worker} cannot import twinarm ({there}); install the same version there")
-        if isinstance(there, dict) and there != here:
-            other = [f"{name} {there.get(name)} (here {here[name]})" for name in here if there.get(name) != here[name]]
-            raise RunError(
-                f"worker {worker} has {', '.join(other)}; install the same lock file on both, or results may differ"
-            )
+        if isinstance(there, dict):
+            require_versions(there, versions(), worker)
 
 
-def _manners() -> Any:
+def _manners(workers: int) -> Any:
     """Worker plugin: Ctrl-C on a terminal reaches every process of the run, and it is the driver's to answer.
 
-    At its end a process lets its objects be: to look through a million of them for cycles takes a second.
+    A worker holds to its share of the memory. At its end a process lets its objects be: to look through a million of
+    them for cycles takes a second.
     """
     from distributed import WorkerPlugin
+
+    from .isolation import limit_memory
 
     class Manners(WorkerPlugin):
         name = "twinarm-manners"
 
         def setup(self, worker: Any) -> None:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+            limit_memory(workers)
             atexit.register(gc.freeze)
 
     return Manners()

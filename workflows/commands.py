@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import shutil
 import sys
 from dataclasses import dataclass
@@ -21,15 +22,9 @@ from .run_folder import RunError, RunFolder, write_atomic
 class RunSettings:
     """How a run is made, apart from what it is."""
 
-    workers: int | None
-    scheduler: str | None
+    cluster: Cluster
     block: int | None
-    threads: bool
     update: bool
-
-    @property
-    def cluster(self) -> Cluster:
-        return Cluster(self.workers, self.scheduler, processes=not self.threads)
 
 
 def run_command(protocol: Protocol, out: Path, settings: RunSettings, as_json: bool) -> int:
@@ -40,6 +35,51 @@ def run_command(protocol: Protocol, out: Path, settings: RunSettings, as_json: b
         result = run_trial(protocol, out, settings.cluster, block=settings.block, update=settings.update, notify=notify)
     say_results(result.folder, result.results, result.exit_code, as_json)
     return result.exit_code
+
+
+def prepare_command(protocol: Protocol, out: Path, settings: RunSettings, as_json: bool) -> int:
+    """Prepare a run, then say how it goes on."""
+    from .share import prepare_run
+
+    with console.watched(as_json) as notify:
+        manifest = prepare_run(protocol, out, block=settings.block, update=settings.update, notify=notify)
+    if as_json:
+        console.emit({"event": "prepared", "exit": 0, "folder": str(out), "blocks": manifest.blocks})
+    else:
+        console.say(
+            f"{out}: {manifest.blocks} blocks of {manifest.block} twins; start the same command with --blocks k/n "
+            "for every k of 0 .. n - 1, then without it"
+        )
+    return 0
+
+
+def share_command(protocol: Protocol, out: Path, share: str, as_json: bool) -> int:
+    """Simulate a share `k/n` of the blocks, then say what was done."""
+    from .share import simulate_share
+
+    match = re.fullmatch(r"(\d+)/(\d+)", share)
+    k, n = map(int, match.groups()) if match else (0, 0)
+    if not k < n:
+        raise RunError(f"--blocks {share!r} is no share; write k/n with k from 0 to n - 1, such as 0/4")
+    with console.watched(as_json) as notify:
+        made = simulate_share(protocol, out, k, n, notify)
+    if as_json:
+        console.emit({"event": "share", "exit": 0, "folder": str(out), **vars(made)})
+    else:
+        console.say(f"{out}: {made.done} twins x arms of share {share}, {made.reused} of them were there before")
+    return 0
+
+
+def certificates_command(folder: Path, days: int) -> None:
+    """Write certificates, then say how a scheduler and its workers are started with them."""
+    from .security import AUTHORITY, CERTIFICATE, KEY, make_certificates
+
+    make_certificates(folder, days)
+    tls = f"--tls-ca-file {folder / AUTHORITY} --tls-cert {folder / CERTIFICATE} --tls-key {folder / KEY}"
+    console.say(f"wrote {AUTHORITY}, {CERTIFICATE} and {KEY} to {folder}, for {days} days; who holds them may join:")
+    console.say(f"  dask scheduler --protocol tls {tls}")
+    console.say(f"  dask worker tls://SCHEDULER:8786 --nthreads 1 {tls}")
+    console.say(f"  twinarm run PROTOCOL --scheduler tls://SCHEDULER:8786 --certificates {folder}")
 
 
 def say_results(folder: Path, results: dict[str, Any], code: int, as_json: bool) -> None:

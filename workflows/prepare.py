@@ -21,6 +21,7 @@ from ..trials.protocol_writer import write_protocol
 from ..trials.simulate import simulate_block
 from . import store
 from .cluster import Connection
+from .executor import FIRST_PATIENCE, call_off
 from .records import simulation_source
 from .run_folder import Manifest, RunError, RunFolder, read_manifest, write_atomic, write_manifest
 from .versions import versions
@@ -61,21 +62,24 @@ def screening_counts(ledger: Mapping[tuple[str, str], int]) -> tuple[dict[str, s
 
 
 def piloted(connection: Connection, protocol: Protocol, cohort: xr.Dataset) -> Pilot:
-    """The pilot on a worker; where that ends the worker's process, with single twins."""
+    """The pilot on a worker; where that ends the worker's process or does not come back, with single twins."""
     from distributed import KilledWorker
 
     from ..trials.analysis.sampling import load_libraries
 
     for rows in (slice(0, PILOT_TWINS), slice(0, 1), slice(1, 2), slice(2, 3), slice(3, 4)):
-        running = connection.client().submit(pilot, protocol, cohort.isel(twin=rows), pure=False)
+        client = connection.client()
+        running = client.submit(pilot, protocol, cohort.isel(twin=rows), pure=False)
         if connection.cluster.processes:  # this one has nothing else to do until the pilot is back
             load_libraries()
         try:
-            found: Pilot = running.result()
+            found: Pilot = running.result(timeout=FIRST_PATIENCE)
             return found
         except KilledWorker:
             continue
-    raise RunError("the model ends its process for every one of the first twins; mend the model", 70)
+        except TimeoutError:
+            call_off(client, [running])
+    raise RunError("the model ends its process, or never comes back, for every one of the first twins; mend it", 70)
 
 
 def pilot(protocol: Protocol, cohort: xr.Dataset) -> Pilot:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from ..trials.protocol_file import require_simulation
 from . import store
 from .analyse import analyse_run
 from .cluster import Cluster, Connection, connection
-from .executor import Notify, Progress, drop_invalid, execute, stopping, survey
+from .executor import GO_ON, Notify, Progress, drop_invalid, execute, stopping, survey
 from .prepare import prepare, refuse_foreign
 from .records import Record
 from .run_folder import (
@@ -123,7 +125,7 @@ def simulate_bank(
 ) -> Bank:
     """All of a run that comes before its analysis. The folder is locked by the caller."""
     notify(Progress("screening", 0, 0))
-    with connection(cluster, folder.scratch) as connected:
+    with connection(cluster, folder.scratch) as connected, reachable(connected):
         manifest = prepare(folder, protocol, connected, block, update)
         records = simulate(folder, connected, notify)
     shutil.rmtree(folder.scratch, ignore_errors=True)
@@ -188,6 +190,27 @@ def write_ledger(folder: RunFolder, manifest: Manifest, outcomes: xr.Dataset, re
     write_atomic(folder.ledger, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode())
 
 
+@contextmanager
+def reachable(connected: Connection) -> Iterator[None]:
+    """An error that comes of a scheduler that is gone is said as that."""
+    try:
+        yield
+    except Exception as error:
+        if connected.made is None or connected.made.status == "running" or isinstance(error, RunError):
+            raise
+        raise RunError(f"the cluster was lost ({type(error).__name__}); {GO_ON}", 75) from error
+
+
+def by_arm(outcomes: xr.Dataset) -> str:
+    """How many twins failed in each arm, by reason, in words."""
+    said = []
+    for arm in outcomes["arm"].values.tolist():
+        status = outcomes["status"].sel(arm=arm).values
+        counts = Counter(Status(code).reason for code in status[status != Status.COMPLETED].tolist())
+        said.append(f"{arm}: " + (", ".join(f"{n} {reason}" for reason, n in sorted(counts.items())) or "none"))
+    return "; ".join(said)
+
+
 def _refused(folder: RunFolder, protocol: Protocol, bank: Bank) -> RunResult:
     """Results that say why there are none; an older analysis is not left beside them."""
     started = bank.outcomes.sizes["twin"]
@@ -196,7 +219,7 @@ def _refused(folder: RunFolder, protocol: Protocol, bank: Bank) -> RunResult:
         "protocol": protocol.digest,
         "outcomes": bank.digest,
         "refused": f"{bank.failed} of {started} twins failed in some arm ({bank.failed / started:.2%}), "
-        f"the limit is {protocol.solver.failure_limit:.2%}: no analysis is run",
+        f"the limit is {protocol.solver.failure_limit:.2%}: no analysis is run ({by_arm(bank.outcomes)})",
     }
     folder.report.unlink(missing_ok=True)
     shutil.rmtree(folder.posterior, ignore_errors=True)

@@ -13,13 +13,13 @@ import shutil
 from pathlib import Path
 
 from ..trials.protocol import Protocol
-from .block import work
 from .cluster import Cluster, connection
-from .executor import Notify, Progress, progress_of, stopping, survey
+from .executor import GO_ON, Notify, Progress, progress_of, stopping, survey
 from .prepare import prepare
 from .records import simulation_source
 from .run import quiet, run_folder_of
 from .run_folder import Manifest, RunError, locked, read_manifest
+from .worker import work
 
 
 def prepare_run(
@@ -57,7 +57,9 @@ def simulate_share(protocol: Protocol, out: str | Path, k: int, n: int, notify: 
         notify(progress_of(done, total, reused))
         for unit in found.missing:
             if stop.asked:
-                raise RunError(f"stopped by {stop.asked.name}; start the same command again to go on", stop.exit_code)
+                raise RunError(f"stopped by {stop.asked.name}; {GO_ON}", stop.exit_code)
+            for arm in unit.arms:
+                folder.record(arm, unit.block).unlink(missing_ok=True)  # it proves nothing
             done += work(str(folder.root), unit.block, unit.arms)
             notify(progress_of(done, total, reused))
     return progress_of(done, total, reused)
