@@ -102,7 +102,7 @@ def _client(cluster: Cluster, scratch: Path) -> Iterator[Any]:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of other versions: refused below, in a line
                 client = Client(cluster.scheduler, security=security, timeout=CONNECT_SECONDS, set_as_default=False)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, MemoryError) as error:  # the last: other words read as the size of a message
             raise RunError(
                 f"what answers at {cluster.scheduler!r} is no Dask scheduler ({type(error).__name__}); "
                 "give the address of one, or leave --scheduler out"
