@@ -33,7 +33,7 @@ def analyse_run(
 
     What was analysed before from the same outcomes, protocol and source is taken as it stands.
     """
-    inputs = _inputs(protocol.digest, outcomes_digest)
+    inputs = results_inputs(protocol.digest, outcomes_digest)
     results = stored_results(folder, inputs)
     if results is None:
         from ..trials.observe import observe
@@ -95,7 +95,7 @@ def stored_results(folder: RunFolder, inputs: str) -> dict[str, Any] | None:
     return results
 
 
-def _inputs(*digests: str) -> str:
+def results_inputs(*digests: str) -> str:
     """Digest of what an analysis depends on."""
     return hashlib.sha256("\n".join((*digests, analysis_source())).encode()).hexdigest()
 
@@ -153,7 +153,7 @@ def analyse_table(folder: RunFolder, protocol: Protocol, table: Path) -> tuple[d
     trial = read_subject_table(table, protocol)
     require_analysable(protocol, trial.data)
     table_digest = hashlib.sha256(table.read_bytes()).hexdigest()
-    inputs = _inputs(protocol.digest, table_digest)
+    inputs = results_inputs(protocol.digest, table_digest)
     with locked(folder):
         write_atomic(folder.protocol, write_protocol(protocol).encode())
         results = stored_results(folder, inputs)

@@ -232,12 +232,31 @@ def analyse(
 
 
 @app.command()
-def report(run: RunName, as_json: Json = False, debug: Debug = False) -> None:
+def report(
+    run: RunName,
+    to: Annotated[str | None, typer.Option("--to", metavar="URL", help="Also to a path or URL.")] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
     """Write the report of a run again."""
     from . import commands
 
     with console.guarded(debug):
-        commands.report_command(run, as_json)
+        commands.report_command(run, to, as_json)
+
+
+@app.command()
+def export(
+    run: RunName,
+    to: Annotated[str, typer.Argument(metavar="URL", help="An empty place: a path, s3://bucket/folder, ...")],
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Copy a finished run to any place that fsspec can write to."""
+    from . import commands
+
+    with console.guarded(debug):
+        commands.export_command(run, to, as_json)
 
 
 @app.command()

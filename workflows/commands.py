@@ -125,13 +125,15 @@ def _decided(decision: dict[str, Any] | None) -> str:
 
 
 def plan_command(protocol: Protocol, out: Path, workers: int | None, block: int | None, as_json: bool) -> None:
-    """Print what a run would cost; exit 2 where the disk is too small."""
+    """Print what a run would cost, and what of it a folder holds already; exit 2 where the disk is too small."""
+    from .changes import changes_of
     from .plan import plan
 
     planned = plan(protocol, out, Cluster(workers).size, block)
+    changes = changes_of(RunFolder(out.absolute()), protocol)
     models = {analysis.model for analysis in protocol.analyses}
     if as_json:
-        console.emit(planned.as_json())
+        console.emit(planned.as_json() | changes.as_json())
     else:
         console.table(
             f"{planned.name}: nothing is written by this command",
@@ -150,6 +152,8 @@ def plan_command(protocol: Protocol, out: Path, workers: int | None, block: int 
                 ),
             ],
         )
+        rows = [(step.what, f"{step.count} of {step.total}", step.why) for step in changes.steps]
+        console.table(f"\nwhat will run{changes.condition}", ("what", "runs", "why"), rows)
     if not planned.fits:
         raise RunError(f"the run does not fit on the disk of {out}; make room or give another --out")
 
@@ -194,16 +198,31 @@ def verify_command(run: Path, twins: int, as_json: bool) -> int:
     return code
 
 
-def report_command(run: Path, as_json: bool) -> None:
-    """Write report.html anew from what stands in the folder."""
+def report_command(run: Path, to: str | None, as_json: bool) -> None:
+    """Write report.html anew from what stands in the folder, and a copy of it where it is asked for."""
     from .analyse import report_again
+    from .export import export_report
 
     folder = RunFolder(run.absolute()).require()
     report_again(folder)
+    if to is not None:
+        export_report(folder, to)
+    place = to or str(folder.report)
     if as_json:
-        console.emit({"report": str(folder.report)})
+        console.emit({"report": place})
     else:
-        console.say(f"report   {folder.report}")
+        console.say(f"report   {place}")
+
+
+def export_command(run: Path, to: str, as_json: bool) -> None:
+    """Copy a finished run, then say how much it was."""
+    from .export import SUMS, export_run
+
+    files = export_run(RunFolder(run.absolute()), to)
+    if as_json:
+        console.emit({"export": to, "files": files})
+    else:
+        console.say(f"exported {files} files to {to}; {SUMS} there lists their digests")
 
 
 def analyse_command(protocol: Protocol, data: Path, out: Path, as_json: bool) -> int:

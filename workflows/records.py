@@ -13,7 +13,7 @@ from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import xarray as xr
@@ -88,14 +88,14 @@ def ids_digest(ids: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(ids, dtype="<i8").tobytes()).hexdigest()
 
 
-def block_key(protocol: Protocol, arm: Arm, twins: str, keeps: bool, source: str) -> str:
-    """Digest of everything the numbers of a block depend on.
+def key_parts(protocol: Protocol, arm: Arm, twins: str, keeps: bool, source: str) -> dict[str, Any]:
+    """Everything the numbers of a block depend on.
 
     `twins` is the digest of the block's rows of the cohort: ids, covariates and parameters, so population and
     eligibility are in it. Labels, roles, analyses and other arms are not, and changing them keeps the block.
     """
     assert protocol.schedule is not None and protocol.model is not None
-    means = {
+    return {
         "seed": protocol.seed,
         "twins": twins,
         "model": protocol.model.model_dump(mode="json"),
@@ -106,7 +106,12 @@ def block_key(protocol: Protocol, arm: Arm, twins: str, keeps: bool, source: str
         "keep": protocol.keep.model_dump(mode="json") if keeps and protocol.keep else None,
         "source": source,
     }
-    return hashlib.sha256(json.dumps(means, sort_keys=True).encode()).hexdigest()
+
+
+def block_key(protocol: Protocol, arm: Arm, twins: str, keeps: bool, source: str) -> str:
+    """Digest of `key_parts`."""
+    parts = key_parts(protocol, arm, twins, keeps, source)
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def twins_digest(cohort: xr.Dataset, rows: slice) -> str:
