@@ -16,6 +16,7 @@ from typing import Any
 from .run_folder import RunError, RunFolder, locked
 
 SUMS = "SHA256SUMS"
+BUCKETS = {"s3", "s3a", "gs", "gcs", "abfs", "az"}  # they have no folders, and a wrong name must not make a bucket
 NEEDS = {"s3": "the extra s3: pip install 'twinarm[s3]'", "s3a": "the extra s3: pip install 'twinarm[s3]'"}
 
 
@@ -89,7 +90,9 @@ def writing(url: str) -> Iterator[tuple[Any, str]]:
 
 
 def _copy(path: Path, files: Any, place: str) -> None:
-    files.makedirs(place.rpartition("/")[0], exist_ok=True)
+    kinds = {files.protocol} if isinstance(files.protocol, str) else set(files.protocol)
+    if not kinds & BUCKETS:
+        files.makedirs(place.rpartition("/")[0], exist_ok=True)
     with path.open("rb") as source, files.open(place, "wb") as target:
         shutil.copyfileobj(source, target, 1 << 20)
 
