@@ -35,6 +35,7 @@ from .run_folder import (
     read_manifest,
     write_atomic,
 )
+from .seal import seal
 
 HERE = Cluster()
 GATE_FAILED, TOO_MANY_FAILED = 3, 4
@@ -91,17 +92,20 @@ def run_trial(
     with locked(folder):
         bank = simulate_bank(folder, protocol, cluster, block, update, notify)
         if bank.is_refused:
-            return _refused(folder, protocol, bank)
-        notify(Progress("analysis", 0, 0))
-        results, passed = analyse_run(folder, protocol, bank.outcomes, bank.digest)
-    return RunResult(folder.root, bank.digest, bank.failed, 0 if passed else GATE_FAILED, results)
+            results, code = _refused(folder, protocol, bank), TOO_MANY_FAILED
+        else:
+            notify(Progress("analysis", 0, 0))
+            results, passed = analyse_run(folder, protocol, bank.outcomes, bank.digest)
+            code = 0 if passed else GATE_FAILED
+        seal(folder)
+    return RunResult(folder.root, bank.digest, bank.failed, code, results)
 
 
 def run_folder_of(protocol: Protocol, out: str | Path) -> RunFolder:
     """The folder of a run, looked at before anything is written."""
     require_simulation(protocol)
     folder = RunFolder(Path(out).absolute())
-    refuse_foreign(folder)
+    refuse_foreign(folder, protocol)
     return folder
 
 
@@ -211,7 +215,7 @@ def by_arm(outcomes: xr.Dataset) -> str:
     return "; ".join(said)
 
 
-def _refused(folder: RunFolder, protocol: Protocol, bank: Bank) -> RunResult:
+def _refused(folder: RunFolder, protocol: Protocol, bank: Bank) -> dict[str, Any]:
     """Results that say why there are none; an older analysis is not left beside them."""
     started = bank.outcomes.sizes["twin"]
     results = {
@@ -224,4 +228,4 @@ def _refused(folder: RunFolder, protocol: Protocol, bank: Bank) -> RunResult:
     folder.report.unlink(missing_ok=True)
     shutil.rmtree(folder.posterior, ignore_errors=True)
     write_atomic(folder.results, json_bytes(results))
-    return RunResult(folder.root, bank.digest, bank.failed, TOO_MANY_FAILED, results)
+    return results
