@@ -174,7 +174,7 @@ def read_outcomes(folder: RunFolder) -> xr.Dataset:
 def write_ledger(folder: RunFolder, manifest: Manifest, outcomes: xr.Dataset, records: Sequence[Record]) -> None:
     """What became of every candidate that is no completed twin: counts of the screening, then twin by twin."""
     lines: list[dict[str, Any]] = [{"stage": "candidates", "count": manifest.candidates}]
-    lines += [dict(row) for row in manifest.screening]
+    lines += [{key: row[key] for key in ("stage", "reason", "count")} for row in manifest.screening]
     lines.append({"stage": "bank", "count": manifest.rows})
     reasons = {(record.arm, bad.twin): bad.reason for record in records for bad in record.quarantined}
     status = outcomes["status"].values
