@@ -19,6 +19,7 @@ from . import store
 from .fits import load_fit, save_fit
 from .records import analysis_source
 from .run_folder import RunError, RunFolder, json_bytes, locked, write_atomic
+from .seal import seal
 from .versions import versions
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def report_again(folder: RunFolder) -> None:
     if refused:
         raise RunError(f"{folder.root}: too many twins failed, so nothing was analysed; see ledger.jsonl", 4)
     write_report(folder.root)
+    seal(folder, [folder.report.name])
 
 
 def fit_all(folder: RunFolder, protocol: Protocol, data: Mapping[str, AnalysisData], inputs: str) -> dict[str, Any]:

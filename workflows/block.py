@@ -18,9 +18,9 @@ import xarray as xr
 from ..models.model import Status
 from ..trials.protocol import Arm, Protocol
 from ..trials.simulate import OutcomeError, simulate_block
-from .records import Quarantined, block_key, simulation_source
+from .records import Quarantined, Record, block_key, simulation_source
 from .run_folder import Manifest, RunFolder, protocol_of, read_manifest
-from .store import Place, empty_block, load
+from .store import DamagedStore, Place, empty_block, hash_arrays, load, read_block
 
 # Errors of the machine and its disk: no twin is to blame, and the run stops.
 MACHINE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ESTALE)
@@ -69,6 +69,23 @@ def bench(folder: RunFolder) -> Bench:
     """The bench of a folder, read again when the folder has been given another manifest."""
     stat = folder.require().manifest.stat()
     return _bench(str(folder.root), (stat.st_mtime_ns, stat.st_ino))
+
+
+def fault_of(this: Bench, record: Record) -> str | None:
+    """What is wrong with the stored bytes of a block, None when they are those of its record."""
+    place = this.place(record.block, record.arm)
+    where = f"block {record.block} of arm {record.arm}"
+    try:
+        if hash_arrays(read_block(this.folder.outcomes, place)) != record.outcomes:
+            return f"{where}: outcomes.zarr holds other bytes than the record"
+        if record.kept is not None:
+            n_kept = this.kept(place.first, place.stop)
+            kept = type(place)(place.block, place.first, place.first + n_kept, place.arm)
+            if hash_arrays(read_block(this.folder.kept, kept)) != record.kept:
+                return f"{where}: kept.zarr holds other bytes than the record"
+    except DamagedStore as error:
+        return f"{where}: {error}"
+    return None
 
 
 @dataclass(frozen=True)

@@ -145,8 +145,8 @@ def require_same_versions(client: Any, workers: Iterable[str]) -> None:
 def _manners(workers: int) -> Any:
     """Worker plugin: Ctrl-C on a terminal reaches every process of the run, and it is the driver's to answer.
 
-    A worker holds to its share of the memory. At its end a process lets its objects be: to look through a million of
-    them for cycles takes a second.
+    A worker holds to its share of the memory. At its end it lets its objects be: to look through a million of them for
+    cycles takes a second.
     """
     from distributed import WorkerPlugin
 

@@ -180,7 +180,7 @@ def verify_command(run: Path, twins: int, as_json: bool) -> int:
     """Print what was verified; 5 where something differs."""
     from .verify import verify
 
-    verdict = verify(RunFolder(run).require(), twins)
+    verdict = verify(RunFolder(run), twins)
     code = 5 if verdict.differences else 0
     if as_json:
         console.emit({"exit": code, **vars(verdict)})

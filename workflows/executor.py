@@ -18,10 +18,10 @@ from statistics import median
 from typing import Any, Literal
 
 from ..models.model import Status
-from .block import Bench, bench
+from .block import bench, fault_of
 from .records import Record, read_record, twins_digest
 from .run_folder import RunError, RunFolder
-from .store import DamagedStore, hash_arrays, load, read_block
+from .store import load
 from .versions import require_versions, versions
 from .worker import work
 
@@ -103,23 +103,6 @@ def survey(folder: RunFolder, share: slice = slice(None)) -> Survey:
         if lacking:
             missing.append(Unit(block, tuple(lacking)))
     return Survey(tuple(valid), tuple(missing), keys)
-
-
-def fault_of(this: Bench, record: Record) -> str | None:
-    """What is wrong with the stored bytes of a block, None when they are those of its record."""
-    place = this.place(record.block, record.arm)
-    where = f"block {record.block} of arm {record.arm}"
-    try:
-        if hash_arrays(read_block(this.folder.outcomes, place)) != record.outcomes:
-            return f"{where}: outcomes.zarr holds other bytes than the record"
-        if record.kept is not None:
-            n_kept = this.kept(place.first, place.stop)
-            kept = type(place)(place.block, place.first, place.first + n_kept, place.arm)
-            if hash_arrays(read_block(this.folder.kept, kept)) != record.kept:
-                return f"{where}: kept.zarr holds other bytes than the record"
-    except DamagedStore as error:
-        return f"{where}: {error}"
-    return None
 
 
 def drop_invalid(folder: RunFolder, found: Survey) -> None:

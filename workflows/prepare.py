@@ -23,7 +23,16 @@ from . import store
 from .cluster import Connection
 from .executor import FIRST_PATIENCE, call_off
 from .records import simulation_source
-from .run_folder import Manifest, RunError, RunFolder, read_manifest, write_atomic, write_manifest
+from .run_folder import (
+    Manifest,
+    RunError,
+    RunFolder,
+    read_manifest,
+    remove_leftovers,
+    write_atomic,
+    write_manifest,
+)
+from .seal import remove_broken, seal
 from .versions import versions
 
 MOST_TWINS_PER_BLOCK = 10_000
@@ -32,7 +41,7 @@ SECONDS_PER_BLOCK = 1.5
 LEAST_SECONDS_PER_BLOCK = 0.2
 PILOT_SECONDS = 0.3
 PILOT_TWINS = 64
-OURS = {"protocol.yaml", "cohort.zarr", "outcomes.zarr", "kept.zarr", "records", "tmp"}
+OURS = {"protocol.yaml", "cohort.zarr", "outcomes.zarr", "kept.zarr", "records", "seal.json", "tmp"}
 
 
 @dataclass(frozen=True)
@@ -153,8 +162,8 @@ def prepare(
     RunError
         The folder holds a run of another protocol and `update` is not set, or something that is no run.
     """
-    refuse_foreign(folder)
-    old = read_manifest(folder) if folder.manifest.exists() else None
+    refuse_foreign(folder, protocol)
+    old = _manifest_before(folder, protocol)
     source = simulation_source(protocol)
     if old is not None:
         if old.protocol != protocol.digest and not update:
@@ -164,18 +173,19 @@ def prepare(
             )
         if block is not None and block != old.block:
             raise RunError(f"{folder.root} has blocks of {old.block} twins, and they never change; leave --block out")
-        if old.protocol == protocol.digest and old.source == source and _is_whole(folder, protocol, old):
-            return old
+    remove_leftovers(folder)
+    is_intact = not remove_broken(folder)
+    is_same = old is not None and (old.protocol, old.source) == (protocol.digest, source)
+    if old is not None and is_same and is_intact and _is_whole(folder, protocol, old):
+        return old
+    folder.seal.unlink(missing_ok=True)  # no seal while what it covers is replaced
     cohort, candidates, screening = screened(protocol)
+    size = old.block if old else block or _block_before(folder, protocol)
     tried = None
-    if (block is None and old is None) or protocol.keep is not None:
+    if size is None or protocol.keep is not None:
         tried = piloted(connection, protocol, cohort)
-    if old is not None:
-        size = old.block
-    else:
-        size = block or choose_block(
-            tried.seconds_per_twin if tried else 1.0, cohort.sizes["twin"], connection.cluster.size
-        )
+    if size is None:
+        size = choose_block(tried.seconds_per_twin if tried else 1.0, cohort.sizes["twin"], connection.cluster.size)
     seconds = tried.seconds_per_twin if tried else (old.pilot_seconds_per_twin if old else None)
     manifest = Manifest(
         name=protocol.name,
@@ -196,23 +206,50 @@ def prepare(
     if not _has_cohort(folder, manifest):
         store.save(folder.cohort, cohort, size)
     write_atomic(folder.protocol, write_protocol(protocol).encode())
-    _make_store(folder.outcomes, outcome_layout(protocol), _labels(protocol, manifest, cohort["twin"].values), size)
+    labels = _labels(protocol, manifest, cohort["twin"].values)
+    _make_store(folder.outcomes, outcome_layout(protocol), labels, size, mend=not update)
     if protocol.keep is not None and tried is not None and tried.kept is not None:
         ids = cohort["twin"].values[: protocol.keep.twins]
         layout, labels = _kept_layout(tried.kept, ids, manifest)
-        _make_store(folder.kept, layout, labels, size)
+        _make_store(folder.kept, layout, labels, size, mend=not update)
     elif folder.kept.exists():
         shutil.rmtree(folder.kept)
     write_manifest(folder, manifest)
+    seal(folder)
     return manifest
 
 
-def _make_store(path: Path, layout: Mapping[str, Layout], labels: Mapping[str, np.ndarray], rows: int) -> None:
-    """Create a store, or fit the one that is there."""
+def _manifest_before(folder: RunFolder, protocol: Protocol) -> Manifest | None:
+    """The manifest in the folder, None where there is none, or a damaged one beside this very protocol."""
+    try:
+        return read_manifest(folder) if folder.manifest.exists() else None
+    except RunError:
+        if _is_of(folder, protocol):
+            return None
+        raise
+
+
+def _is_of(folder: RunFolder, protocol: Protocol) -> bool:
+    """Whether a folder without a manifest that can be read is a run of this protocol, by the text it holds."""
+    try:
+        return folder.records.is_dir() and folder.protocol.read_bytes() == write_protocol(protocol).encode()
+    except OSError:
+        return False
+
+
+def _block_before(folder: RunFolder, protocol: Protocol) -> int | None:
+    """The block of a run whose manifest was lost, as its store tells it."""
+    return store.rows_per_chunk(folder.outcomes) if _is_of(folder, protocol) else None
+
+
+def _make_store(
+    path: Path, layout: Mapping[str, Layout], labels: Mapping[str, np.ndarray], rows: int, mend: bool
+) -> None:
+    """Create a store, or fit the one that is there; with `mend` a damaged one is renewed around its blocks."""
     if store.matches(path, layout, labels):
         store.resize(path, layout, labels)
     else:
-        store.create(path, layout, labels, rows)
+        store.create(path, layout, labels, rows, adopt=mend)
 
 
 def _labels(protocol: Protocol, manifest: Manifest, ids: np.ndarray) -> dict[str, np.ndarray]:
@@ -263,11 +300,11 @@ def _is_whole(folder: RunFolder, protocol: Protocol, manifest: Manifest) -> bool
     )
 
 
-def refuse_foreign(folder: RunFolder) -> None:
+def refuse_foreign(folder: RunFolder, protocol: Protocol) -> None:
     """Never write into a folder of somebody's files."""
     if folder.root.exists() and not folder.root.is_dir():
         raise RunError(f"{folder.root} is a file; give a folder with --out")
-    if folder.manifest.exists() or not folder.root.exists():
+    if folder.manifest.exists() or not folder.root.exists() or _is_of(folder, protocol):
         return
     foreign = [p.name for p in folder.root.iterdir() if p.name not in OURS and not p.name.startswith(".")]
     if foreign:

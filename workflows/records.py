@@ -17,11 +17,11 @@ from typing import Annotated, Any
 
 import numpy as np
 import xarray as xr
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from ..models.model import Status, find_part
 from ..trials.protocol import Arm, Protocol
-from .run_folder import RunFolder, json_bytes, write_atomic
+from .run_folder import RunFolder, sealed, unsealed, write_atomic
 from .store import digest
 
 # What a simulated number depends on, as folders and files of the package.
@@ -64,14 +64,14 @@ class Record(BaseModel, frozen=True, extra="forbid"):
 
 def write_record(folder: RunFolder, record: Record) -> None:
     """Commit a block: its chunks must be durable before."""
-    write_atomic(folder.record(record.arm, record.block), json_bytes(record.model_dump(mode="json")))
+    write_atomic(folder.record(record.arm, record.block), sealed(record.model_dump(mode="json")))
 
 
 def read_record(folder: RunFolder, arm: str, block: int) -> Record | None:
     """The record of a block, None where there is none or where it cannot be read."""
     try:
-        record = Record.model_validate_json(folder.record(arm, block).read_bytes())
-    except (OSError, ValidationError):
+        record = Record.model_validate_json(json.dumps(unsealed(folder.record(arm, block).read_bytes())))
+    except (OSError, ValueError):
         return None
     return record if (record.arm, record.block) == (arm, block) else None
 

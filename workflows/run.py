@@ -35,6 +35,7 @@ from .run_folder import (
     read_manifest,
     write_atomic,
 )
+from .seal import seal
 
 HERE = Cluster()
 GATE_FAILED, TOO_MANY_FAILED = 3, 4
@@ -91,17 +92,20 @@ def run_trial(
     with locked(folder):
         bank = simulate_bank(folder, protocol, cluster, block, update, notify)
         if bank.is_refused:
-            return _refused(folder, protocol, bank)
-        notify(Progress("analysis", 0, 0))
-        results, passed = analyse_run(folder, protocol, bank.outcomes, bank.digest)
-    return RunResult(folder.root, bank.digest, bank.failed, 0 if passed else GATE_FAILED, results)
+            results, code = _refused(folder, protocol, bank), TOO_MANY_FAILED
+        else:
+            notify(Progress("analysis", 0, 0))
+            results, passed = analyse_run(folder, protocol, bank.outcomes, bank.digest)
+            code = 0 if passed else GATE_FAILED
+        seal(folder)
+    return RunResult(folder.root, bank.digest, bank.failed, code, results)
 
 
 def run_folder_of(protocol: Protocol, out: str | Path) -> RunFolder:
     """The folder of a run, looked at before anything is written."""
     require_simulation(protocol)
     folder = RunFolder(Path(out).absolute())
-    refuse_foreign(folder)
+    refuse_foreign(folder, protocol)
     return folder
 
 
@@ -170,7 +174,7 @@ def read_outcomes(folder: RunFolder) -> xr.Dataset:
 def write_ledger(folder: RunFolder, manifest: Manifest, outcomes: xr.Dataset, records: Sequence[Record]) -> None:
     """What became of every candidate that is no completed twin: counts of the screening, then twin by twin."""
     lines: list[dict[str, Any]] = [{"stage": "candidates", "count": manifest.candidates}]
-    lines += [dict(row) for row in manifest.screening]
+    lines += [{key: row[key] for key in ("stage", "reason", "count")} for row in manifest.screening]
     lines.append({"stage": "bank", "count": manifest.rows})
     reasons = {(record.arm, bad.twin): bad.reason for record in records for bad in record.quarantined}
     status = outcomes["status"].values
@@ -211,7 +215,7 @@ def by_arm(outcomes: xr.Dataset) -> str:
     return "; ".join(said)
 
 
-def _refused(folder: RunFolder, protocol: Protocol, bank: Bank) -> RunResult:
+def _refused(folder: RunFolder, protocol: Protocol, bank: Bank) -> dict[str, Any]:
     """Results that say why there are none; an older analysis is not left beside them."""
     started = bank.outcomes.sizes["twin"]
     results = {
@@ -224,4 +228,4 @@ def _refused(folder: RunFolder, protocol: Protocol, bank: Bank) -> RunResult:
     folder.report.unlink(missing_ok=True)
     shutil.rmtree(folder.posterior, ignore_errors=True)
     write_atomic(folder.results, json_bytes(results))
-    return RunResult(folder.root, bank.digest, bank.failed, TOO_MANY_FAILED, results)
+    return results

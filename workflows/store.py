@@ -190,8 +190,13 @@ def arrays_of(group: zarr.Group) -> Iterator[tuple[str, zarr.Array]]:
             yield name, array
 
 
-def create(path: Path, layout: Mapping[str, Layout], coords: Mapping[str, np.ndarray], rows: int) -> None:
-    """An empty store along (twin, arm, ...), one chunk a block of `rows` twins and arm; appears whole or not at all."""
+def create(
+    path: Path, layout: Mapping[str, Layout], coords: Mapping[str, np.ndarray], rows: int, adopt: bool = False
+) -> None:
+    """An empty store along (twin, arm, ...), one chunk a block of `rows` twins and arm; appears whole or not at all.
+
+    With `adopt` the chunks of the store that stood there are taken over; whether they hold is for the records to say.
+    """
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     group = zarr.create_group(part, zarr_format=3)
     for name, values in coords.items():
@@ -203,7 +208,17 @@ def create(path: Path, layout: Mapping[str, Layout], coords: Mapping[str, np.nda
         shape = tuple(coords[dim].size for dim in one.dims)
         chunks = (rows, 1, *shape[2:])
         create_array(group, name, (one.dims, shape, np.dtype(one.dtype)), chunks, one.attrs)
+        for chunk in (path / name).glob("c.*") if adopt else ():
+            chunk.rename(part / name / chunk.name)
     replace_tree(part, path)
+
+
+def rows_per_chunk(path: Path) -> int | None:
+    """Twins a block of a store that was made before, None where none can be read."""
+    try:
+        return int(next(array for _, array in arrays_of(open_group(path))).chunks[0])
+    except (DamagedStore, StopIteration):
+        return None
 
 
 def write_block(path: Path, place: Place, values: Mapping[str, np.ndarray]) -> None:
@@ -287,3 +302,6 @@ def resize(path: Path, layout: Mapping[str, Layout], coords: Mapping[str, np.nda
             array.resize(shape)
         if dict(array.attrs) != dict(layout[name].attrs):
             array.attrs.put(dict(layout[name].attrs))
+    for file in (*path.glob("*/zarr.json"), *(chunk for name in coords for chunk in (path / name).glob("c.*"))):
+        sync_file(file)
+        sync_folder(file.parent)

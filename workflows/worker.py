@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..trials.protocol import Arm
-from .block import Bench, Done, bench, simulate_rows
+from .block import Bench, Done, bench, fault_of, simulate_rows
 from .isolation import simulate_alone
 from .records import Record, ids_digest, read_record, twins_digest, write_record
 from .run_folder import RunFolder
@@ -48,9 +48,9 @@ def work(root: str, block: int, arms: tuple[str, ...], alone: float | None = Non
 
 
 def committed(this: Bench, place: Place, arm: Arm, key: str) -> Record | None:
-    """The record of a block that was made from the same inputs. The driver has removed those that prove nothing."""
+    """The record of a block that was made from the same inputs and whose bytes stand in the store."""
     record = read_record(this.folder, arm.name, place.block)
-    return record if record is not None and record.key == key else None
+    return record if record is not None and record.key == key and fault_of(this, record) is None else None
 
 
 def _commit(this: Bench, place: Place, key: str, ids: np.ndarray, done: Done, seconds: float) -> Record:

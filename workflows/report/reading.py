@@ -13,7 +13,6 @@ from ...trials.observe import observe
 from ...trials.true_effect import true_effects
 from .. import store
 from ..fits import load_fit
-from ..records import read_records
 from ..run_folder import Manifest, RunFolder, protocol_of, read_manifest
 from .contents import RunContents
 
@@ -49,7 +48,6 @@ def read_run(root: Path) -> RunContents:
         notes=(note,) if note else (),
         digests=_digests(folder, manifest),
         environment=dict(manifest.versions),
-        times={"simulation, summed over workers": sum(record.seconds for record in read_records(folder))},
         command=f"twinarm run protocol.yaml --out runs/{protocol.name}\ntwinarm verify runs/{protocol.name}",
         protocol_text=folder.protocol.read_text(encoding="utf-8"),
     )
