@@ -14,9 +14,9 @@ RUNS ?= runs
 READY := $(VENV)/ready
 RUN := $(VENV)/bin/python -m
 PYTEST := $(RUN) pytest
-QUICK := not slow and not validation
+QUICK := not slow and not validation and not slurm
 
-.PHONY: help install demo test test-slow test-all test-analysis verification coverage lint format types notebooks wheel-test clean
+.PHONY: help install demo test test-slow test-all test-slurm test-analysis verification coverage lint format types notebooks wheel-test clean
 
 help:
 	@echo "make demo | test | test-all | verification | lint | format | types | notebooks | wheel-test | coverage | clean"
@@ -44,6 +44,10 @@ test-slow: $(READY)
 	$(PYTEST) -m "slow or validation"
 
 test-all: test test-slow
+
+# A Slurm of its own on this machine: needs root, and Debian's slurm-wlm and munge.
+test-slurm: $(READY)
+	$(PYTEST) -m slurm
 
 test-analysis: $(READY)
 	$(PYTEST) -m analysis
