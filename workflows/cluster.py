@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from .run_folder import RunError
-from .security import reach
+from .security import LOOPBACK, reach
 from .slurm import Slurm, slurm_cluster
 from .versions import require_versions, versions
 
 CONNECT_SECONDS = 20
-LOOPBACK = "127.0.0.1:0"
 
 
 @dataclass(frozen=True)

@@ -76,8 +76,8 @@ def run_trial(
     out : path
         Folder of the run; an empty or new one, or that of the same protocol.
     cluster : Cluster
-        Worker processes on this machine, or the address of a scheduler. In a script, worker processes need the call
-        to stand under `if __name__ == "__main__":`.
+        Worker processes on this machine, the address of a scheduler, or jobs of Slurm. In a script, worker processes
+        need the call to stand under `if __name__ == "__main__":`.
     block : int, optional
         Twins a block; chosen from a pilot where it is absent. Results do not depend on it.
     update : bool

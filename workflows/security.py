@@ -18,6 +18,7 @@ from .run_folder import RunError
 
 AUTHORITY, CERTIFICATE, KEY = "ca.pem", "node.pem", "node-key.pem"
 PROBE_SECONDS = 5.0
+LOOPBACK = "127.0.0.1:0"
 HOW = "`twinarm certificates FOLDER` makes them"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .run_folder import RunError
-from .security import make_certificates, security
+from .security import LOOPBACK, make_certificates, security
 
 # A worker leaves before its job's time is over, and the next one starts while there are others.
 LIFETIME_SHARE, STAGGER_SHARE = 0.85, 0.1
@@ -57,9 +57,9 @@ def slurm_cluster(wanted: Slurm, scratch: Path, certificates: Path | None) -> It
         walltime=str(wanted.minutes),
         protocol="tls://",
         security=security(certificates),
-        scheduler_options={"dashboard": False},
+        scheduler_options={"dashboard_address": LOOPBACK},  # without it a plain port 8787 is open to the network
         worker_extra_args=[
-            "--no-dashboard",
+            f"--dashboard-address={LOOPBACK}",
             "--memory-limit=0",  # Slurm bounds the job; blocks bound the memory
             f"--lifetime={LIFETIME_SHARE * seconds:.0f}s",
             f"--lifetime-stagger={STAGGER_SHARE * seconds:.0f}s",

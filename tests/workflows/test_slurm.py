@@ -4,6 +4,7 @@ One node that pretends to have four cores, started here by root from Debian's `s
 tests. Elsewhere the tests say why they are skipped.
 """
 
+import ipaddress
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 from twinarm.trials.protocol_file import load_protocol
@@ -98,6 +100,13 @@ def jobs(*options):
     return ask("squeue", "--noheader", "--array", "--format=%i", *options).split()
 
 
+def open_to_the_network(pid):
+    """Ports of a process and its children on which anyone may knock."""
+    family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    listening = [c.laddr for p in family for c in p.net_connections() if c.status == psutil.CONN_LISTEN]
+    return {place.port for place in listening if not ipaddress.ip_address(place.ip).is_loopback}
+
+
 def wait(is_so, seconds, otherwise):
     until = time.monotonic() + seconds
     while not is_so():
@@ -138,6 +147,7 @@ def test_a_cancelled_job_is_replaced_and_the_bytes_are_the_same(slurm, toy, tmp_
         wait(lambda: n_records(out) > 3 or driver.poll() is not None, 120, "no block came from a job")
         first = jobs("--states=running")
         assert len(first) == 2, driver.poll()
+        assert len(open_to_the_network(driver.pid)) == 1, "the scheduler's own port, which speaks TLS"
         ask("scancel", first[0])
         wait(lambda: set(jobs()) - set(first) or driver.poll() is not None, 90, "the job was not replaced")
         assert driver.poll() is None and n_records(out) < 60, "the run was over before its job was replaced"
