@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,8 @@ def prepare_command(protocol: Protocol, out: Path, settings: RunSettings, as_jso
     from .share import prepare_run
 
     with console.watched(as_json) as notify:
-        manifest = prepare_run(protocol, out, block=settings.block, update=settings.update, notify=notify)
+        pilot = replace(settings.cluster, workers=1)
+        manifest = prepare_run(protocol, out, pilot, block=settings.block, update=settings.update, notify=notify)
     if as_json:
         console.emit({"event": "prepared", "exit": 0, "folder": str(out), "blocks": manifest.blocks})
     else:

@@ -257,6 +257,10 @@ def _hold(handle: IO[str], kind: int) -> bool:
             return True
         except BlockingIOError:
             time.sleep(0.02)
+        except OSError as error:
+            raise RunError(
+                f"{handle.name} cannot be locked ({error.strerror}); put the run on a disk with locks"
+            ) from None
     return False
 
 

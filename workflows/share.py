@@ -21,15 +21,23 @@ from .run import quiet, run_folder_of
 from .run_folder import Manifest, RunError, locked, read_manifest
 from .worker import work
 
+PILOT = Cluster(1)
+
 
 def prepare_run(
-    protocol: Protocol, out: str | Path, *, block: int | None = None, update: bool = False, notify: Notify = quiet
+    protocol: Protocol,
+    out: str | Path,
+    cluster: Cluster = PILOT,
+    *,
+    block: int | None = None,
+    update: bool = False,
+    notify: Notify = quiet,
 ) -> Manifest:
-    """All of a run that comes before its first block."""
+    """All of a run that comes before its first block; the cluster is for the pilot."""
     folder = run_folder_of(protocol, out)
     with locked(folder):
         notify(Progress("screening", 0, 0))
-        with connection(Cluster(1), folder.scratch) as connected:
+        with connection(cluster, folder.scratch) as connected:
             manifest = prepare(folder, protocol, connected, block, update)
         shutil.rmtree(folder.scratch, ignore_errors=True)
     return manifest

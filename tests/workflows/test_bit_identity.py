@@ -67,7 +67,7 @@ def test_order(toy, tmp_path, reference):
 
 
 def test_shares_without_a_cluster(toy, tmp_path, reference):
-    manifest = prepare_run(toy(TWINS), tmp_path / "run", block=7)
+    manifest = prepare_run(toy(TWINS), tmp_path / "run", THREADS, block=7)
     assert manifest.blocks == 9
     shares = [2, 0, 1]
     done = [simulate_share(toy(TWINS), tmp_path / "run", k, 3).done for k in shares]

@@ -1,5 +1,7 @@
 """A changed protocol costs what it changed: `plan` says which blocks will run and why, and `run --update` does that."""
 
+import shutil
+
 import pytest
 
 from twinarm.workflows.changes import changes_of
@@ -87,11 +89,25 @@ NAMES = (
 )
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The bank that is changed, made by the first test that asks; copied, never written to."""
+    folder = tmp_path_factory.mktemp("bank") / "run"
+
+    def copied(protocol, out):
+        if not folder.exists():
+            bank_of(protocol, folder)
+        shutil.copytree(folder, out)
+        return run_folder_of(protocol, out)
+
+    return copied
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_plan_says_what_update_does(toy, tmp_path, variants, name):
+def test_plan_says_what_update_does(toy, tmp_path, variants, made, name):
     assert set(NAMES) == set(variants)
     protocol, expected = variants[name]
-    folder, _ = bank_of(toy(40), tmp_path / "run")
+    folder = made(toy(40), tmp_path / "run")
     told = [(f"arm {a}", *row) for a, rows in expected.items() for row in (rows if isinstance(rows, list) else [rows])]
     assert steps(folder, protocol)[:-1] == told
     before = {path: path.stat().st_mtime_ns for path in folder.records.rglob("*.json")}

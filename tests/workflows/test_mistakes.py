@@ -4,6 +4,8 @@ Wrong addresses, certificates and versions are in `test_security.py`, refusals o
 `test_export.py`.
 """
 
+import errno
+import fcntl
 import os
 import subprocess
 
@@ -41,7 +43,7 @@ def one_line(answer, code, told):
 def test_no_permission(twinarm, closed, tmp_path):
     for words in (
         ("run", "toy-trial.yaml", "--out", closed / "run"),
-        ("run", "toy-trial.yaml", "--out", closed / "run", "--prepare"),
+        ("run", "toy-trial.yaml", "--out", closed / "run", "--prepare", "--threads"),
         ("certificates", closed / "tls"),
         ("cohort", "sample", "toy-people.yaml", "--twins", 2, "--out", closed / "c" / "people.csv"),
     ):
@@ -65,14 +67,14 @@ def test_shares_need_a_folder_prepared_for_them(twinarm, tmp_path):
     words = ("run", "toy-trial.yaml", "--out", tmp_path / "run")
     assert one_line(twinarm(*words, "--blocks", "0/2"), 2, "is not prepared for this protocol; run it once with")
     assert not (tmp_path / "run").exists()
-    code, out, _ = twinarm(*words, "--prepare", "--block", 16)
+    code, out, _ = twinarm(*words, "--prepare", "--threads", "--block", 16)
     assert code == 0 and "4 blocks of 16 twins; start the same command with --blocks k/n" in out
     assert one_line(twinarm(*words, "--seed", 8, "--blocks", "0/2"), 2, "is not prepared for this protocol")
 
 
 def test_a_share_and_a_whole_run_wait_for_each_other(twinarm, tmp_path):
     words = ("run", "toy-trial.yaml", "--out", tmp_path / "run")
-    assert twinarm(*words, "--prepare", "--block", 16)[0] == 0
+    assert twinarm(*words, "--prepare", "--threads", "--block", 16)[0] == 0
     folder = RunFolder(tmp_path / "run")
     with locked(folder):
         assert one_line(twinarm(*words, "--blocks", "0/2"), 2, "another run is at work")
@@ -91,3 +93,12 @@ def test_no_slurm_here(twinarm, tmp_path, monkeypatch):
         2,
         "there is no sbatch on this machine",
     )
+
+
+def test_a_disk_without_locks(twinarm, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    answer = twinarm("run", "toy-trial.yaml", "--out", tmp_path / "run")
+    assert one_line(answer, 2, "cannot be locked (No locks available); put the run on a disk with locks")

@@ -1,6 +1,7 @@
 """Nothing beyond this machine is spoken to in plain, and whoever has other certificates or versions stays out."""
 
 import os
+import pickle
 import socket
 import stat
 import subprocess
@@ -10,10 +11,11 @@ import threading
 import pytest
 from distributed import Client, LocalCluster
 
-from twinarm.workflows import cluster as clusters, security
+from twinarm.workflows import cluster as clusters, executor, security
 from twinarm.workflows.cluster import Cluster, connected
 from twinarm.workflows.run_folder import RunError
 from twinarm.workflows.security import make_certificates, reach
+from twinarm.workflows.versions import versions
 
 
 @pytest.fixture(scope="module")
@@ -156,3 +158,12 @@ def test_another_version_on_a_worker_is_one_line(tmp_path, parts):
         finally:
             worker.terminate()
             worker.wait()
+
+
+def test_a_worker_that_joins_later_is_asked_with_each_block(toy, tmp_path):
+    """What it raises comes back as it is, so the command leaves with one line and 2."""
+    unit = executor.Unit(0, ("drug",))
+    with pytest.raises(RunError, match=r"worker \S+ has numpy .* \(here 1.0\); install the same lock file") as raised:
+        executor.work_alike(versions() | {"numpy": "1.0"}, str(tmp_path), unit, None)
+    again = pickle.loads(pickle.dumps(raised.value))
+    assert (str(again), again.exit_code) == (str(raised.value), 2)
