@@ -85,11 +85,15 @@ def forked(action: Callable[[], Any], log: Path, seconds: float = 120.0) -> int:
 
 
 def run_again(folder: Path, out: Path) -> int:
-    """`twinarm run` in this process. The posterior is taken from the undisturbed run: sampling writes nothing."""
+    """`twinarm run` in this process. Posterior and page are those of the undisturbed run: to make them writes nothing."""
     from twinarm.trials.analysis import fit
     from twinarm.workflows import cli
     from twinarm.workflows.fits import load_fit
-    from twinarm.workflows.run_folder import RunFolder
+    from twinarm.workflows.report import build
+    from twinarm.workflows.run_folder import RunFolder, write_atomic
+
+    page = (folder / "calm" / "report.html").read_bytes()
+    build.write_report = lambda root: write_atomic(root / "report.html", page)  # type: ignore[assignment]
 
     fit.analyse_all = lambda protocol, data: {  # type: ignore[assignment]
         a.endpoint: load_fit(RunFolder(folder / "calm"), a.endpoint) for a in protocol.analyses
@@ -123,9 +127,9 @@ def arm(root: Path, at: int, error: int | None, seen: Path) -> None:
             os._exit(DIED)
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "open" and isinstance(arguments[0], (str, os.PathLike)) and (arguments[2] or 0) & WRITES:
-            point(event, os.path.abspath(os.fspath(arguments[0])))
-        elif event in CHANGES and isinstance(arguments[0], (str, os.PathLike)):
+        if (event == "open" and isinstance(arguments[0], (str, os.PathLike)) and (arguments[2] or 0) & WRITES) or (
+            event in CHANGES and isinstance(arguments[0], (str, os.PathLike))
+        ):
             point(event, os.path.abspath(os.fspath(arguments[0])))
 
     def synced(handle: Any) -> None:
@@ -177,7 +181,9 @@ def sweep(folder: Path, error: int | None = None, sample: int | None = None, see
         log.unlink(missing_ok=True)
         code = forked(lambda at=at: crashing(folder, out, at, error), log)  # type: ignore[misc]
         exits[str(code)] += 1
-        said = [line for line in log.read_text().splitlines() if not line.startswith(("screening", "simul", "analysis"))]
+        said = [
+            line for line in log.read_text().splitlines() if not line.startswith(("screening", "simul", "analysis"))
+        ]
         if error is not None and code not in (0, 3) and (code != 75 or len(said) != 1):
             wrong.append(f"point {at}: exit {code}, {said[-3:]}")
         log.unlink(missing_ok=True)
