@@ -85,7 +85,7 @@ def forked(action: Callable[[], Any], log: Path, seconds: float = 120.0) -> int:
 
 
 def run_again(folder: Path, out: Path) -> int:
-    """`twinarm run` in this process. Posterior and page are those of the undisturbed run: to make them writes nothing."""
+    """`twinarm run` in this process. Posterior and page are those of the undisturbed run, which write nothing."""
     from twinarm.trials.analysis import fit
     from twinarm.workflows import cli
     from twinarm.workflows.fits import load_fit
@@ -127,9 +127,9 @@ def arm(root: Path, at: int, error: int | None, seen: Path) -> None:
             os._exit(DIED)
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if (event == "open" and isinstance(arguments[0], (str, os.PathLike)) and (arguments[2] or 0) & WRITES) or (
-            event in CHANGES and isinstance(arguments[0], (str, os.PathLike))
-        ):
+        if not arguments or not isinstance(arguments[0], (str, os.PathLike)):
+            return
+        if event in CHANGES or (event == "open" and (arguments[2] or 0) & WRITES):
             point(event, os.path.abspath(os.fspath(arguments[0])))
 
     def synced(handle: Any) -> None:
