@@ -83,6 +83,9 @@ def _leave(error: Exception, debug: bool, scratch: Path | None) -> NoReturn:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         complain(f"the disk is full ({error.filename or 'no space left'}); make room and start the same command again")
         sys.exit(TRY_AGAIN)
+    if isinstance(error, OSError) and error.errno in (errno.EIO, errno.ESTALE):
+        complain(f"the disk failed ({error.filename or error.strerror}); see to it and start the same command again")
+        sys.exit(TRY_AGAIN)
     if isinstance(error, OSError) and error.filename and error.errno in _WRONG_PLACE:
         complain(f"{error.filename}: {(error.strerror or 'cannot be written').lower()}; give another folder with --out")
         sys.exit(USER_ERROR)

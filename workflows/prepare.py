@@ -207,11 +207,12 @@ def prepare(
         store.save(folder.cohort, cohort, size)
     write_atomic(folder.protocol, write_protocol(protocol).encode())
     labels = _labels(protocol, manifest, cohort["twin"].values)
-    _make_store(folder.outcomes, outcome_layout(protocol), labels, size, mend=not update)
+    mend = not is_intact and (is_same or old is None)
+    _make_store(folder.outcomes, outcome_layout(protocol), labels, size, mend)
     if protocol.keep is not None and tried is not None and tried.kept is not None:
         ids = cohort["twin"].values[: protocol.keep.twins]
         layout, labels = _kept_layout(tried.kept, ids, manifest)
-        _make_store(folder.kept, layout, labels, size, mend=not update)
+        _make_store(folder.kept, layout, labels, size, mend)
     elif folder.kept.exists():
         shutil.rmtree(folder.kept)
     write_manifest(folder, manifest)
@@ -245,8 +246,8 @@ def _block_before(folder: RunFolder, protocol: Protocol) -> int | None:
 def _make_store(
     path: Path, layout: Mapping[str, Layout], labels: Mapping[str, np.ndarray], rows: int, mend: bool
 ) -> None:
-    """Create a store, or fit the one that is there; with `mend` a damaged one is renewed around its blocks."""
-    if store.matches(path, layout, labels):
+    """Create a store, or fit the one that is there; with `mend` it is renewed around its blocks."""
+    if not mend and store.matches(path, layout, labels):
         store.resize(path, layout, labels)
     else:
         store.create(path, layout, labels, rows, adopt=mend)

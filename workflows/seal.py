@@ -34,8 +34,13 @@ def broken(folder: RunFolder) -> tuple[str, ...]:
 
 
 def remove_broken(folder: RunFolder) -> tuple[str, ...]:
-    """Take away what cannot be trusted, so that it is made again; says which files those were."""
+    """Take away what cannot be trusted, so that it is made again; says which files those were.
+
+    Without a seal nothing but blocks is trusted.
+    """
     names = broken(folder)
+    if names == (folder.seal.name,):
+        names += (folder.cohort.name, folder.results.name)
     for name in names:
         top = Path(name).parts[0]
         if top in ANALYSED:
