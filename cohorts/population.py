@@ -1,9 +1,9 @@
 """What a population is: ordered blocks read from one YAML file, each with its sources.
 
-A twin's variables are drawn in this order: demographics, covariates (copula), rows of a table of subjects, independent
-variables, joint variables, derived variables, and last what the population's model derives. Plausibility rules are
-applied by `screening`. A population that is `based_on` another takes over its blocks as far as it keeps their
-variables.
+A twin's variables are drawn in this order: demographics, covariates (copula), genotypes, rows of a table of subjects,
+independent variables, linked variables, joint variables, derived variables, and last what the population's model
+derives. Plausibility rules are applied by `screening`. A population that is `based_on` another takes over its blocks
+as far as it keeps their variables.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, mo
 from pydantic_core import PydanticCustomError
 
 from ..models.expressions import ExpressionError, evaluate, names
-from ..models.model import Provenance
-from .copula import Covariates
+from .copula import Covariates, Factors
+from .demographics import Demographics
+from .genotypes import Genotypes
 from .joint import Joint
 from .laws import Described, Part, Variable
+from .linked import Linked
 from .tables import TableError, TableFile
 
 Place = tuple[str | int, ...]
@@ -42,55 +44,6 @@ class Rule(Part):
 
     rule: str
     reason: str
-
-
-class Demographics(Part):
-    """Age in whole years, sex and race/ethnicity.
-
-    `table` gives the joint shares of age band, sex and race; within a band every year of age is as likely. `ages`
-    narrows it to whole years from .. to. `age` and `sex` replace the table's laws (age is cut to whole years); race is
-    always the table's given age and sex.
-    """
-
-    table: TableFile | None = None
-    ages: tuple[int, int] | None = None
-    age: Variable | None = None
-    sex: Variable | None = None
-    source: str | None = None
-    provenance: Provenance | None = None
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.table is not None:
-            try:
-                self.table.need("age_from", "age_to", "sex", "race_ethnicity", "share")
-            except TableError as error:
-                raise PydanticCustomError("table", "{reason}", {"reason": str(error)}) from None
-            if self.source is None or self.provenance is None:
-                raise PydanticCustomError("source", "has a table without source or provenance; give both")
-            if not (self.table.columns["share"] >= 0).all() or self.table.columns["share"].sum() <= 0:
-                raise PydanticCustomError("share", "has shares below 0 or all 0 in its table; correct them")
-        if self.age is not None and (self.age.name != "age" or self.age.choice is not None or self.age.reads):
-            raise PydanticCustomError("age", "age must be named age, have numbers, and read no other variable")
-        if self.sex is not None and (self.sex.name != "sex" or self.sex.choice is None):
-            raise PydanticCustomError("sex", "sex must be named sex and be a choice of words")
-        if self.ages is not None and (self.age is not None or self.ages[0] > self.ages[1]):
-            raise PydanticCustomError("ages", "ages must be [from, to] with from <= to, and not stand beside age")
-        return self
-
-    @cached_property
-    def shares(self) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], tuple[str, ...], np.ndarray]:
-        """First and last year of each band, sexes, races, and shares (band, sex, race) that sum to 1."""
-        assert self.table is not None
-        t = self.table.columns
-        start, band = np.unique(t["age_from"], return_inverse=True)
-        sexes, sex = np.unique(t["sex"], return_inverse=True)
-        races, race = np.unique(t["race_ethnicity"], return_inverse=True)
-        shares = np.zeros((start.size, sexes.size, races.size))
-        shares[band, sex, race] = t["share"]
-        end = np.zeros(start.size)
-        end[band] = t["age_to"]
-        return start, end, tuple(sexes.tolist()), tuple(races.tolist()), shares / shares.sum()
 
 
 class Column(Described):
@@ -157,7 +110,10 @@ class Blocks:
     covariates: Covariates | None
     kept_covariates: frozenset[str]
     subjects: Subjects | None
+    genotypes: Genotypes | None
+    kept_genotypes: frozenset[str]
     independent: tuple[Variable, ...]
+    linked: tuple[Linked, ...]
     joint: tuple[Joint, ...]
     derived: tuple[Derived, ...]
     plausibility: tuple[Rule, ...]
@@ -170,23 +126,39 @@ class Blocks:
         kept = replace(
             self,
             kept_covariates=self.kept_covariates & keep,
+            kept_genotypes=self.kept_genotypes & keep,
             independent=independent,
+            linked=tuple(block for block in self.linked if {v.name for v in block.variables} <= keep),
             joint=joint,
             derived=derived,
         )
         left = set(kept.names)
         return replace(kept, plausibility=tuple(r for r in self.plausibility if set(names(r.rule)) <= left))
 
+    @cached_property
+    def factors(self) -> Factors:
+        """Factors of the copula at every year of age of the demographics' table, with the races' shares there."""
+        assert self.demographics is not None and self.covariates is not None
+        start, end, sexes, races, shares = self.demographics.shares
+
+        def race_shares(sex: str, age: float) -> dict[str, float]:
+            band = max(int(np.searchsorted(start, age, side="right")) - 1, 0)
+            return dict(zip(races, shares[band, sexes.index(sex)].tolist(), strict=True))
+
+        return Factors.of(self.covariates, int(start[0]), int(end[-1]), race_shares)
+
     @property
     def names(self) -> tuple[str, ...]:
         """Every variable in the order of drawing, before the model derives its own."""
         demographic = ("age", "sex", "race_ethnicity") if self.demographics else ()
-        covariates = self.covariates.variables if self.covariates else ()
+        covariates = self.covariates.described if self.covariates else ()
         return (
             *demographic,
             *(v.name for v in covariates if v.name in self.kept_covariates),
+            *(name for name in (self.genotypes.attrs if self.genotypes else ()) if name in self.kept_genotypes),
             *(v.name for v in (self.subjects.variables if self.subjects else ())),
             *(v.name for v in self.independent),
+            *(v.name for block in self.linked for v in block.variables),
             *(v.name for block in self.joint for v in block.variables),
             *(v.name for v in self.derived),
         )
@@ -206,8 +178,10 @@ class Population(Part):
     based_on: BasedOn | None = None
     demographics: Demographics | None = None
     covariates: Covariates | None = None
+    genotypes: Genotypes | None = None
     subjects: Subjects | None = None
     independent: tuple[Variable, ...] = ()
+    linked: tuple[Linked, ...] = ()
     joint: tuple[Joint, ...] = ()
     derived: tuple[Derived, ...] = ()
     plausibility: tuple[Rule, ...] = ()
@@ -223,13 +197,16 @@ class Population(Part):
     def blocks(self) -> Blocks:
         """Own blocks, with those of the population this one is based on in front."""
         if self.based_on is None:
-            covariates = self.covariates.variables if self.covariates else ()
+            covariates = self.covariates.described if self.covariates else ()
             return Blocks(
                 self.demographics,
                 self.covariates,
                 frozenset(v.name for v in covariates),
                 self.subjects,
+                self.genotypes,
+                frozenset(self.genotypes.attrs if self.genotypes else ()),
                 self.independent,
+                self.linked,
                 self.joint,
                 self.derived,
                 self.plausibility,
@@ -244,7 +221,10 @@ class Population(Part):
             base.covariates,
             base.kept_covariates,
             base.subjects,
+            self.genotypes or base.genotypes,
+            frozenset(self.genotypes.attrs) if self.genotypes else base.kept_genotypes,
             base.independent + self.independent,
+            base.linked + self.linked,
             base.joint + self.joint,
             base.derived + self.derived,
             base.plausibility + self.plausibility,
@@ -282,6 +262,8 @@ def _problems(population: Population) -> list[tuple[Place, str]]:
         found.append((("demographics",), "has no table; give one, or base the population on one that has"))
     if blocks.covariates is not None:
         found += _people_problems(blocks.demographics, blocks.covariates)
+    if blocks.genotypes is not None and blocks.demographics is None:
+        found.append((("genotypes",), "needs demographics: alleles are drawn given race/ethnicity"))
     if blocks.subjects is not None and blocks.demographics is not None:
         found.append((("subjects",), "a table of subjects brings its own age and sex; drop demographics or based_on"))
     all_names = blocks.names
@@ -298,7 +280,7 @@ def _people_problems(demographics: Demographics | None, covariates: Covariates) 
     if demographics.table is None:
         return []
     table = demographics.table.columns
-    known = {str(sex) for sex in table["sex"]} & set(covariates.quantiles.sexes)
+    known = {str(sex) for sex in table["sex"]} & {sex for (sex,) in covariates.quantiles.grid.groups}
     drawn = {str(sex) for sex in table["sex"]}
     if demographics.sex is not None and demographics.sex.choice is not None:
         drawn |= {str(sex) for sex in demographics.sex.choice.values}
@@ -306,10 +288,10 @@ def _people_problems(demographics: Demographics | None, covariates: Covariates) 
         others = ", ".join(sorted(drawn - known))
         return [(("demographics",), f"has sex {others}; the covariates' tables know {', '.join(sorted(known))}")]
     pairs = set(zip(table["sex"].tolist(), table["race_ethnicity"].tolist(), strict=True))
-    missing = sorted(pairs - set(covariates.shifts))
+    missing = [] if covariates.races is None else sorted(pairs - set(covariates.races.grid.groups))
     if missing:
         text = ", ".join(f"{sex} {race}" for sex, race in missing[:5])
-        return [(("covariates", "race_shift"), f"has no row for {text} ({len(missing)} of {len(pairs)}); add them")]
+        return [(("covariates", "race_margins"), f"has no row for {text} ({len(missing)} of {len(pairs)}); add them")]
     return []
 
 
@@ -317,6 +299,7 @@ def _reading_problems(population: Population, blocks: Blocks) -> list[tuple[Plac
     """Expressions that cannot be read, or that read a variable that is not drawn before."""
     own: list[tuple[str, int, tuple[str, ...], tuple[str, ...]]] = []
     own += [("independent", i, (v.name,), v.reads) for i, v in enumerate(population.independent)]
+    own += [("linked", i, tuple(v.name for v in b.variables), b.reads) for i, b in enumerate(population.linked)]
     own += [
         ("joint", i, tuple(v.name for v in j.variables), tuple(g.variable for g in j.given))
         for i, j in enumerate(population.joint)

@@ -13,7 +13,9 @@ from ..models.expressions import ExpressionError, evaluate
 from .population import Population
 from .sampling import sample_twins
 
+# Candidates are looked at in blocks: no fewer at a time, and no more, so that memory stays bounded.
 BLOCK = 1_000
+LARGEST_BLOCK = 20_000
 # Fewer than 1 candidate in 10,000 accepted ends the scan; judged from 20,000 candidates on.
 FEWEST = 1e-4
 JUDGED_FROM = 20_000
@@ -67,11 +69,12 @@ def screen(
     ledger = {(stage, reason): 0 for stage, _, reason in rules}
     accepted = scanned = 0
     while accepted < twins_wanted:
-        twins = sample_twins(population, np.arange(scanned, scanned + BLOCK), seed)
+        block = min(max(BLOCK, twins_wanted - accepted), LARGEST_BLOCK)
+        twins = sample_twins(population, np.arange(scanned, scanned + block), seed)
         failed = _first_failed(population.name, rules, twins)
         chosen = np.flatnonzero(failed < 0)[: twins_wanted - accepted]
         accepted += chosen.size
-        end = int(chosen[-1]) + 1 if accepted == twins_wanted else BLOCK
+        end = int(chosen[-1]) + 1 if accepted == twins_wanted else block
         for index, (stage, _, reason) in enumerate(rules):
             ledger[stage, reason] += int(np.count_nonzero(failed[:end] == index))
         kept.append(twins.isel(twin=chosen))
