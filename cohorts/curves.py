@@ -119,7 +119,8 @@ class Quantiles:
         is_log = np.array([bool((curve > 0).all()) for curve in values])
         scale = np.log(np.where(is_log[:, None, None, None], values, 1.0))
         scale[~is_log] = values[~is_log]
-        low, high = levels.index(TAIL_LEVELS[0]), levels.index(TAIL_LEVELS[1])
+        low = max(levels.index(TAIL_LEVELS[0]), 1)
+        high = min(levels.index(TAIL_LEVELS[1]), len(levels) - 2)
         below = (scale[..., low] - scale[..., 0]) / (scores[low] - scores[0])
         above = (scale[..., -1] - scale[..., high]) / (scores[-1] - scores[high])
         return cls(grid, scores, values, np.stack([below, above], axis=-1), is_log)
@@ -136,14 +137,18 @@ class Quantiles:
 
     def score(self, variable: int, value: np.ndarray, place: Place) -> np.ndarray:
         """Normal score at a value: the inverse of `value`, held to what lies within the levels."""
-        curve = place.rows(self.values[variable])
-        j = np.clip((curve <= value[:, None]).sum(axis=1) - 1, 0, self.scores.size - 2)
-        rows = np.arange(value.size)
-        lower, upper = curve[rows, j], curve[rows, j + 1]
-        share = np.clip((value - lower) / np.where(upper > lower, upper - lower, 1.0), 0.0, 1.0)
-        return np.asarray(self.scores[j] + share * (self.scores[j + 1] - self.scores[j]))
+        return score_on(place.rows(self.values[variable]), self.scores, value)
 
     def spread(self, variable: int, place: Place) -> np.ndarray:
         """Half the distance between the scores -1 and 1 on the curve: the sd where the law is normal."""
         ends = [self.value(variable, np.full(place.group.size, z), place) for z in (-1.0, 1.0)]
         return np.asarray(0.5 * (ends[1] - ends[0]))
+
+
+def score_on(curve: np.ndarray, scores: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """Normal score of each value on its own curve (person, level), held to the outermost levels."""
+    j = np.clip((curve <= value[:, None]).sum(axis=1) - 1, 0, scores.size - 2)
+    rows = np.arange(value.size)
+    lower, upper = curve[rows, j], curve[rows, j + 1]
+    share = np.clip((value - lower) / np.where(upper > lower, upper - lower, 1.0), 0.0, 1.0)
+    return np.asarray(scores[j] + share * (scores[j + 1] - scores[j]))

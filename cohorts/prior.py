@@ -1,0 +1,59 @@
+"""What a fit is drawn towards where people are few: the figures of another population, for variables of the same name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr
+
+from .copula import Covariates
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Figures of a population's covariates; with none, margins of no shift and the correlations that are given.
+
+    `people` is the effective number of people that its curves, margins by race and correlations count as.
+    """
+
+    covariates: Covariates | None = None
+    people: float = 0.0
+
+    def curve(self, column: str, sex: str, nodes: np.ndarray, scores: np.ndarray) -> np.ndarray | None:
+        """Quantiles (node, level) of a number at normal scores, None where the population has no such number."""
+        base, i = self.covariates, self._index(column)
+        if base is None or i is None or i >= len(base.variables):
+            return None
+        age, z = np.repeat(nodes, scores.size), np.tile(scores, nodes.size)
+        place = base.quantiles.grid.place(age, np.full(age.size, sex))
+        return base.quantiles.value(i, z, place).reshape(nodes.size, scores.size)
+
+    def share(self, column: str, sex: str, nodes: np.ndarray) -> np.ndarray | None:
+        """Prevalence (node,) of a condition."""
+        base, i = self.covariates, self._index(column)
+        if base is None or i is None or i < len(base.variables) or base.thresholds is None:
+            return None
+        place = base.thresholds.grid.place(nodes, np.full(nodes.size, sex))
+        return np.asarray(ndtr(-place.interpolate(base.thresholds.thresholds[i - len(base.variables)], 0)))
+
+    def margin(self, column: str, sex: str, race: str, age: float, scores: np.ndarray) -> np.ndarray:
+        """Scores of a race at normal scores."""
+        base, i = self.covariates, self._index(column)
+        if base is None or i is None or base.races is None or (sex, race) not in base.races.grid.groups:
+            return scores
+        here = np.full(scores.size, age), np.full(scores.size, sex), np.full(scores.size, race)
+        return base.races.value(i, scores, base.races.grid.place(*here))
+
+    def correlation(self, sex: str, age: float, columns: list[str], other: np.ndarray) -> np.ndarray:
+        """Correlation of the columns at an age; `other` where the population does not have both of a pair."""
+        known = [(i, at) for i, column in enumerate(columns) if (at := self._index(column)) is not None]
+        if self.covariates is None or not known:
+            return other
+        found, (mine, theirs) = other.copy(), np.array(known).T
+        found[np.ix_(mine, mine)] = self.covariates.correlation(sex, age)[np.ix_(theirs, theirs)]
+        return found
+
+    def _index(self, column: str) -> int | None:
+        names = [] if self.covariates is None else [v.name for v in self.covariates.members]
+        return names.index(column) if column in names else None
