@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from .population import Population
 from .sampling import sample_twins
 
 BLOCK = 1_000
+LARGEST_BLOCK = 20_000
 # Fewer than 1 candidate in 10,000 accepted ends the scan; judged from 20,000 candidates on.
 FEWEST = 1e-4
 JUDGED_FROM = 20_000
@@ -47,11 +48,16 @@ class Screening:
 
 
 def screen(
-    population: Population, twins_wanted: int, seed: int, eligibility: Sequence[EligibilityRule] = ()
+    population: Population,
+    twins_wanted: int,
+    seed: int,
+    eligibility: Sequence[EligibilityRule] = (),
+    draw: Callable[[np.ndarray], xr.Dataset] | None = None,
 ) -> Screening:
     """The first `twins_wanted` candidates that pass every plausibility rule and then every eligibility rule.
 
-    Depends on its arguments alone: the first N of a larger cohort are the cohort of N.
+    Depends on its arguments alone: the first N of a larger cohort are the cohort of N. `draw` gives the candidates
+    with given ids where they come from another law than the population's own (a conditional one).
 
     Raises
     ------
@@ -66,12 +72,15 @@ def screen(
     kept: list[xr.Dataset] = []
     ledger = {(stage, reason): 0 for stage, _, reason in rules}
     accepted = scanned = 0
+    # A conditional law costs more to start than to go on with: nearly all that are wanted in one block.
+    size = BLOCK if draw is None else min(max(BLOCK, twins_wanted + twins_wanted // 100), LARGEST_BLOCK)
     while accepted < twins_wanted:
-        twins = sample_twins(population, np.arange(scanned, scanned + BLOCK), seed)
+        ids = np.arange(scanned, scanned + size)
+        twins = sample_twins(population, ids, seed) if draw is None else draw(ids)
         failed = _first_failed(population.name, rules, twins)
         chosen = np.flatnonzero(failed < 0)[: twins_wanted - accepted]
         accepted += chosen.size
-        end = int(chosen[-1]) + 1 if accepted == twins_wanted else BLOCK
+        end = int(chosen[-1]) + 1 if accepted == twins_wanted else size
         for index, (stage, _, reason) in enumerate(rules):
             ledger[stage, reason] += int(np.count_nonzero(failed[:end] == index))
         kept.append(twins.isel(twin=chosen))
