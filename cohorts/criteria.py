@@ -26,7 +26,7 @@ from .sampling import sample_twins
 from .screening import Screening, screen
 from .streams import columns_of, people_of
 
-OFTEN = 0.05  # from this prevalence on, candidates of the population itself are screened
+OFTEN = 0.06  # from this prevalence in the pilot on, candidates of the population itself are screened
 MOST_ATTEMPTS = 20_000
 
 
