@@ -150,6 +150,7 @@ def compare(twins: xr.Dataset, people: xr.Dataset, weights: tuple[Array | None, 
         No variable in common, a variable that is words on one side and numbers on the other, too few rows, or
         scikit-learn is missing (the message says how to install it).
     """
+    _need_classifier()
     names = [str(name) for name in twins.data_vars if name in people]
     if len(names) < 2:
         had = ", ".join(map(str, list(people.data_vars)[:12]))
@@ -278,8 +279,12 @@ def _telling(
     complete = np.logical_and.reduce([is_known(people.values[name]) for name in features])
     known = people.where(np.flatnonzero(complete))
     columns = {name: (twins.values[name], known.values[name]) for name in features}
+    return tell_apart(columns, (twins.weights, known.weights), seed, with_importance)
+
+
+def _need_classifier() -> None:
     try:
-        return tell_apart(columns, (twins.weights, known.weights), seed, with_importance)
+        import sklearn  # noqa: F401
     except ImportError:
         raise ComparisonError("the classifier test needs scikit-learn: `pip install 'twinarm[compare]'`") from None
 

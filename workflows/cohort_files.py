@@ -124,8 +124,8 @@ def read_people(path: Path, columns: Mapping[str, str], units: Mapping[str, str]
     Parameters
     ----------
     columns : variable -> name of the column, where they differ.
-    units : units to convert to. Variables that are not named stay in the table's unit; with `units` given, columns
-        that it does not name are left out.
+    units : units to convert to, "" to take a variable as it stands. With `units` given, columns that it does not
+        name are left out.
 
     Raises
     ------
@@ -160,7 +160,7 @@ def read_people(path: Path, columns: Mapping[str, str], units: Mapping[str, str]
 
 def _converted(path: Path, name: str, values: xr.DataArray, unit: str | None) -> xr.DataArray:
     stated = str(values.attrs.get("units", ""))
-    if unit is None or stated in ("", unit):
+    if not unit or stated in ("", unit):
         return values
     try:
         zero, one = quantity(f"0 {stated}", unit), quantity(f"1 {stated}", unit)
