@@ -21,7 +21,7 @@ import xarray as xr
 from .two_sample import Telling, tell_apart
 
 MOST_MISSING = 0.2  # of people without a value, from which a variable is left to the margins
-FEWEST = 50  # on each side of a subgroup
+FEWEST = 100  # on each side of a subgroup
 AGE_BANDS = ((0, 17), (18, 39), (40, 59), (60, 200))
 _STEPS = (1.0, 0.5, 1 / 3, 0.1, 0.05, 0.01, 0.001)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..cohorts.comparison import Comparison, Correlations, Margin, Subgroup
+from ..cohorts.comparison import Comparison, Correlations, Margin, Subgroup, step_of
 from ..cohorts.two_sample import Telling
 from .report.drawing import INK, MUTED, Datum, Picture, Table, canvas, colour, dash, svg_of
 from .report.numbers import axis, fixed, number
@@ -62,8 +62,7 @@ def margin_pictures(found: Comparison) -> Iterator[Picture]:
 def _margin_picture(found: Comparison, m: Margin) -> Picture:
     sides = [found.people.known(m.name), found.twins.known(m.name)]
     low, high = np.quantile(np.concatenate([values for values, _ in sides]), [0.003, 0.997])
-    high = high if high > low else low + 1
-    edges = np.linspace(low, high, 31)
+    edges = _edges(float(low), float(high), step_of(sides[0][0]))
     heights = [np.histogram(v, edges, weights=w)[0] / w.sum() / np.diff(edges) for v, w in sides]
     title = m.name.replace("_", " ").capitalize()
     key = key_of("margin", m.name)
@@ -71,10 +70,11 @@ def _margin_picture(found: Comparison, m: Margin) -> Picture:
         for place, (label, height) in enumerate(zip(("people", "twins"), heights, strict=True)):
             axes.stairs(height, edges, color=colour(place), linestyle=dash(place), linewidth=1.6, label=label)
         axes.fill_between(edges, np.append(heights[0], heights[0][-1]), step="post", color=colour(0), alpha=0.10)
+        axes.set_ylim(0, 1.3 * max(float(height.max()) for height in heights))  # room for the legend
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         axes.set_xlabel(axis(m.name.replace("_", " "), m.unit))
-        axes.legend(loc="upper right")
+        axes.legend(loc="upper right", ncols=2)
         alt = (
             f"{title}: mean {number(m.people[0])} (SD {number(m.people[1])}) in people and {number(m.twins[0])} "
             f"(SD {number(m.twins[1])}) in twins; KS distance {fixed(m.ks, 3)}."
@@ -87,6 +87,15 @@ def _margin_picture(found: Comparison, m: Margin) -> Picture:
         for level, p, t in zip(levels, *quantiles, strict=True)
     )
     return Picture(key, title, alt, svg, Table(title, ("Quantile", "People", "Twins"), rows), f"KS {fixed(m.ks, 3)}")
+
+
+def _edges(low: float, high: float, step: float | None) -> np.ndarray:
+    """About 30 bins; where values come in steps each bin holds the same number of them."""
+    width = (high - low) / 30 or 1.0
+    if step is not None:
+        width = step * max(1, round(width / step))
+        low = step * (round(low / step) - 0.5)
+    return low + width * np.arange(int(np.ceil((high - low) / width - 1e-9)) + 1)
 
 
 def _quantile(values: np.ndarray, weights: np.ndarray, level: float) -> float:
@@ -129,13 +138,13 @@ def importance_picture(telling: Telling) -> Picture:
     """By which variables the classifier tells twins from people."""
     shown = [pair for pair in telling.importance[:15]][::-1]
     title, key = "What gives twins away", key_of("importance")
-    with canvas(60.0 + 18 * len(shown)) as (figure, axes):
+    with canvas(75.0 + 18 * len(shown)) as (figure, axes):
         axes.grid(axis="x")
         axes.grid(visible=False, axis="y")
         axes.barh(range(len(shown)), [max(0.0, loss) for _, loss in shown], 0.6, color=colour(TWINS))
         axes.set_yticks(range(len(shown)), [name.replace("_", " ") for name, _ in shown])
         axes.set_xlim(0, max(0.02, *(1.1 * loss for _, loss in shown)))
-        axes.set_xlabel("loss of area under the curve when the variable is shuffled")
+        axes.set_xlabel("loss of area under the curve\nwhen the variable is shuffled")
         first = telling.importance[0]
         alt = f"The classifier lives most on {first[0]}: without it the area falls by {fixed(first[1], 3)}."
         svg = svg_of(figure, key, title, alt)
@@ -148,7 +157,7 @@ def subgroup_picture(overall: Telling, groups: tuple[Subgroup, ...]) -> Picture:
     """The classifier test inside each group."""
     rows = [("everybody", overall), *((g.label, g.telling) for g in groups)][::-1]
     title, key = "Classifier test by subgroup", key_of("subgroups")
-    with canvas(60.0 + 20 * len(rows)) as (figure, axes):
+    with canvas(75.0 + 20 * len(rows)) as (figure, axes):
         axes.grid(axis="x")
         axes.grid(visible=False, axis="y")
         axes.axvline(0.5, color=MUTED, linewidth=1)
@@ -160,7 +169,7 @@ def subgroup_picture(overall: Telling, groups: tuple[Subgroup, ...]) -> Picture:
         axes.set_xlim(
             min(0.4, *(t.auc - 2 * t.error for _, t in rows)), max(0.7, *(t.auc + 2 * t.error for _, t in rows))
         )
-        axes.set_xlabel("area under the curve (0.5 is chance), 95 % interval")
+        axes.set_xlabel("area under the curve\n(0.5 is chance; 95 % interval)")
         said = "; ".join(f"{label} {fixed(telling.auc, 2)}" for label, telling in rows[::-1])
         alt = f"Area under the curve: {said}."
         svg = svg_of(figure, key, title, alt)
@@ -179,4 +188,4 @@ def subgroup_picture(overall: Telling, groups: tuple[Subgroup, ...]) -> Picture:
             for g in groups
         ),
     )
-    return Picture(key, title, alt, svg, table, "Groups with fewer than 50 on either side are left out.")
+    return Picture(key, title, alt, svg, table, "Groups with fewer than 100 on either side are left out.")
