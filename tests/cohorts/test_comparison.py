@@ -1,17 +1,22 @@
 """Comparison: equal laws pass, broken dependence and a shift are seen and named, weights and steps are honoured."""
 
 import doctest
+import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
 from scipy.stats import ks_2samp, spearmanr
 
-from twinarm.cohorts import comparison, two_sample
+from twinarm.cohorts import comparison, load_population, screen, two_sample
 from twinarm.cohorts.comparison import ComparisonError, compare, correlations_of, ks_distance, rounded, step_of
+from twinarm.cohorts.tables import read_table
 
 pytest.importorskip("sklearn")
+
+ROOTS = Path(__file__).parents[2] / "benchmarks" / "aortic-roots.yaml"
 
 
 def table(values, words=None, units="kg"):
@@ -135,3 +140,19 @@ def test_without_scikit_learn_it_says_how_to_install_it(people, monkeypatch):
 
 def test_examples():
     assert doctest.testmod(comparison).failed + doctest.testmod(two_sample).failed == 0
+
+
+@pytest.mark.reference
+def test_generated_aortic_roots_are_like_real_ones(reference_data, tmp_path):
+    """97 real roots, 1,000 generated: learned from the same rows, so the bar is that nothing gives them away."""
+    shutil.copy(ROOTS, tmp_path)
+    shutil.copy(reference_data / "simcor_aortic_shapes" / "shapeFeatures_real.csv", tmp_path)
+    roots = screen(load_population(tmp_path / ROOTS.name), 1000, 1)
+    assert roots.candidates < 1050
+    real = read_table(tmp_path / "shapeFeatures_real.csv")
+    people = xr.Dataset({k: ("twin", v) for k, v in real.columns.items()}, {"twin": np.arange(real.rows)})
+    found = compare(roots.cohort, people, (None, None), 1)
+    assert len(found.margins) == 8
+    assert found.telling.auc < 0.5 + 3 * found.telling.error and found.telling.error < 0.035
+    assert found.ks.max() < 1.36 * np.sqrt(1 / 97 + 1 / 1000), "each below its 5 % critical value"
+    assert found.correlations.errors.max() < 0.15 and max(abs(m.smd) for m in found.margins) < 0.1
