@@ -13,6 +13,7 @@ import numpy as np
 # A box reaches beyond its outermost points by MARGIN / n of their spread on each side: n uniform points leave more
 # than that uncovered with probability exp(-MARGIN), so a box loses about 2 exp(-MARGIN) / n of itself a dimension.
 MARGIN = 8.0
+WIDE = 30.0  # the same while the region is only roughly known
 SMALLEST = 200  # points a box
 WORTH = 0.97  # a split must leave less than this share of the volume
 
@@ -30,15 +31,15 @@ class Cover:
         return cls(np.zeros((1, coordinates)), np.ones((1, coordinates)))
 
     @classmethod
-    def around(cls, points: np.ndarray) -> Cover:
+    def around(cls, points: np.ndarray, margin: float = MARGIN) -> Cover:
         """Boxes around points (point, coordinate), split where that leaves less volume."""
         boxes: list[tuple[np.ndarray, np.ndarray]] = []
         size = points.shape[1]
         open_cells = [(points, np.zeros(size), np.ones(size))]
         while open_cells:
             inside, low, high = open_cells.pop()
-            low, high = _bounds(inside.min(axis=0), inside.max(axis=0), len(inside), low, high)
-            cut = _best_cut(inside, low, high)
+            low, high = _bounds(inside.min(axis=0), inside.max(axis=0), len(inside) / margin, low, high)
+            cut = _best_cut(inside, low, high, margin)
             if cut is None:
                 boxes.append((low, high))
                 continue
@@ -72,14 +73,14 @@ class Cover:
 
 
 def _bounds(
-    least: np.ndarray, most: np.ndarray, count: np.ndarray | int, low: np.ndarray, high: np.ndarray
+    least: np.ndarray, most: np.ndarray, count: np.ndarray | float, low: np.ndarray, high: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Bounds of the points with their margin, held to the cell that they lie in."""
-    margin = MARGIN / np.asarray(count)[..., None] * (most - least)
-    return np.maximum(low, least - margin), np.minimum(high, most + margin)
+    """Bounds of the points and 1 / `count` of their spread beyond, held to the cell that they lie in."""
+    beyond = (most - least) / np.asarray(count)[..., None]
+    return np.maximum(low, least - beyond), np.minimum(high, most + beyond)
 
 
-def _best_cut(points: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[int, float] | None:
+def _best_cut(points: np.ndarray, low: np.ndarray, high: np.ndarray, margin: float) -> tuple[int, float] | None:
     """Coordinate and place of the cut that leaves the least volume, if it is worth one."""
     count = len(points)
     if count < 2 * SMALLEST:
@@ -95,7 +96,7 @@ def _best_cut(points: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[in
             least, most = np.minimum.accumulate(part)[sizes - 1], np.maximum.accumulate(part)[sizes - 1]
             cell_low, cell_high = np.tile(low, (left.size, 1)), np.tile(high, (left.size, 1))
             (cell_high if part is ordered else cell_low)[:, dimension] = at
-            bounds = _bounds(least, most, sizes, cell_low, cell_high)
+            bounds = _bounds(least, most, sizes / margin, cell_low, cell_high)
             tight.append(np.prod(bounds[1] - bounds[0], axis=1))
         volume = tight[0] + tight[1]
         volume[along[left - 1] == along[left]] = np.inf  # a cut through equal values separates nothing

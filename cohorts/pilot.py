@@ -21,7 +21,7 @@ from scipy.stats import rankdata
 from ..models.expressions import ExpressionError, evaluate, names
 from ..models.randomness import uniforms
 from .clauses import distance, margins, met
-from .cover import Cover
+from .cover import MARGIN, WIDE, Cover
 from .population import BasedOn, Population
 from .streams import GivenStreams, Space, columns_of, people_of
 
@@ -30,7 +30,7 @@ TOWARDS = 0.1  # share of a round that the next relaxed region holds
 FEWEST = 100  # people in the region that boxes are fitted to
 MOST_ROUNDS = 14
 MOST_DIRECTIONS = 6
-REFINED = 2  # rounds in which boxes are fitted anew
+REFINED = (PILOT, 2 * PILOT)  # candidates of the rounds after which boxes are fitted anew
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ class Reached:
     """What the pilot found: where the region is, and how well the boxes cover it.
 
     `prevalence` is the share of the population's candidates that meet the criteria, `acceptance` the share of
-    proposals that do, `missed` the share of the law that lies outside the boxes, judged by people held back.
+    proposals that do, `missed` the share of the law that lies outside the boxes, judged by people held back from
+    each fit: rather too large, since the boxes are then fitted to all.
     """
 
     space: Space = field(repr=False)
@@ -138,25 +139,32 @@ class Pilot:
                 return pilot.refined(tried, far == 0, number)
             if limit >= before:
                 return None
-            cover, before = Cover.around(tried.place[far <= limit]), limit
+            cover, before = Cover.around(tried.place[far <= limit], WIDE), limit
         return None
 
     def refined(self, tried: Round, is_in: np.ndarray, number: int) -> Reached:
         """Boxes along directions that fit the region itself, from those who were met in it."""
         pilot = self.directed(tried.people, tried.scores, tried.flat)
         inside = pilot.space.place(tried.flat[is_in], tried.scores[is_in])
-        for more in range(REFINED):
-            cover = Cover.around(inside)
-            tried = pilot.round(number + 1 + more, cover, 2 * PILOT)
+        missed = 0.0
+        for count in REFINED:
+            missed += _missed(inside, WIDE)
+            cover, number = Cover.around(inside, WIDE), number + 1
+            tried = pilot.round(number, cover, count)
             inside = tried.place[pilot.distance(tried) == 0]
-        acceptance, volume = len(inside) / len(tried.place), float(cover.volumes.sum())
-        missed = 1 - float(Cover.around(inside[::2]).holds(inside[1::2]).mean())
+        prevalence = len(inside) / len(tried.place) * float(cover.volumes.sum())
+        missed += _missed(inside, MARGIN)
         cover = Cover.around(inside)
-        prevalence = acceptance * volume
         return Reached(pilot.space, cover, prevalence, prevalence / float(cover.volumes.sum()), missed)
 
     def distance(self, tried: Round) -> np.ndarray:
         return np.maximum.reduce([distance(clause, tried.people, self.scales) for clause in self.clauses])
+
+
+def _missed(inside: np.ndarray, margin: float) -> float:
+    """Share of points outside the boxes around the others: every fourth point is held back."""
+    held = np.arange(len(inside)) % 4 == 0
+    return 1 - float(Cover.around(inside[~held], margin).holds(inside[held]).mean())
 
 
 def _number(text: str, people: Mapping[str, np.ndarray]) -> np.ndarray | None:

@@ -72,9 +72,9 @@ def screen(
     kept: list[xr.Dataset] = []
     ledger = {(stage, reason): 0 for stage, _, reason in rules}
     accepted = scanned = 0
-    # A conditional law costs more to start than to go on with: nearly all that are wanted in one block.
-    size = BLOCK if draw is None else min(max(BLOCK, twins_wanted + twins_wanted // 100), LARGEST_BLOCK)
     while accepted < twins_wanted:
+        # A conditional law costs more to start than to go on with: as many as are wanted in one block.
+        size = BLOCK if draw is None else min(max(BLOCK, twins_wanted - accepted), LARGEST_BLOCK)
         ids = np.arange(scanned, scanned + size)
         twins = sample_twins(population, ids, seed) if draw is None else draw(ids)
         failed = _first_failed(population.name, rules, twins)
