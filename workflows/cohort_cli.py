@@ -17,6 +17,10 @@ Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 OutFile = Annotated[Path, typer.Option("--out", help="A file .csv or .parquet, or a folder .zarr.")]
+Levels = Annotated[
+    list[str] | None,
+    typer.Option("--level", metavar="VARIABLE:WORD=WORD", help="A word of the data, as the cohort has it; repeat."),
+]
 Columns = Annotated[
     list[str] | None,
     typer.Option("--column", metavar="VARIABLE=COLUMN", help="A column of the data with another name; repeat."),
@@ -66,10 +70,7 @@ def compare(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Real people: .csv, .csv.gz or .parquet, one a row.")],
     out: Annotated[Path, typer.Option("--out", help="The page to write (.html).")] = Path("comparison.html"),
     column: Columns = None,
-    level: Annotated[
-        list[str] | None,
-        typer.Option("--level", metavar="VARIABLE:WORD=WORD", help="A word of the data, as the cohort has it; repeat."),
-    ] = None,
+    level: Levels = None,
     rows: Annotated[
         str | None, typer.Option("--rows", metavar="CRITERION", help="Which rows of the data, by its own columns.")
     ] = None,
@@ -121,3 +122,24 @@ def privacy(
 
         code = cohort_commands.privacy_command(cohort, (training, held_out), tuple(column or ()), seed, as_json)
     raise typer.Exit(code)
+
+
+@cohort_app.command("import")
+def import_(
+    table: Annotated[Path, typer.Argument(metavar="TABLE", help="Patients: .csv, .csv.gz or .parquet, one a row.")],
+    population: Annotated[str, typer.Option("--like", metavar="POPULATION", help="Whose variables and units.")],
+    out: OutFile,
+    column: Columns = None,
+    level: Levels = None,
+    leave_out: Annotated[
+        bool, typer.Option("--leave-out", help="Leave rows with faults out; they are counted.")
+    ] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Read patients from a table as a cohort; units are checked and converted, faults named by line."""
+    with console.guarded(debug):
+        from . import cohort_commands
+
+        asked = cohort_commands.Asked(tuple(column or ()), tuple(level or ()), "", "", 0)
+        cohort_commands.import_command(table, population, out, asked, leave_out, as_json)

@@ -24,6 +24,7 @@ from . import store
 from .run_folder import RunError, sync_file, sync_folder
 
 SUFFIXES = (".csv", ".parquet", ".zarr")
+LINE = "line"  # coordinate of people read from a .csv: the line of the file, counted from 1
 ROWS = 10_000  # written at a time; also a chunk of a .zarr
 _HEADER = re.compile(r"(?P<name>.*?)\s*\[(?P<unit>[^\]]*)\]")
 
@@ -187,12 +188,14 @@ def _from_csv(path: Path, columns: Mapping[str, str], units: Mapping[str, str]) 
             continue
         if all(is_missing(cell) for cell in table.columns[title]):
             continue
-        values = table.covariate(title, name)
+        renamed = next((variable for variable, column in columns.items() if column == name), name)
+        is_measured = units.get(renamed, "") not in ("", "1")  # words have no unit
+        values = table.numbers(title, name, {}) if is_measured else table.covariate(title, name)
         if values is not None:
             words = values.dtype.kind in "UO"
             variables[name] = ("twin", values, {"units": unit} if unit else {"units": "1"} if words else {})
     table.raise_faults()
-    return xr.Dataset(variables, coords={"twin": ("twin", twin)})
+    return xr.Dataset(variables, coords={"twin": ("twin", twin), LINE: ("twin", np.array(table.lines))})
 
 
 def _from_parquet(path: Path) -> xr.Dataset:

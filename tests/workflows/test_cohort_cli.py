@@ -148,7 +148,7 @@ def test_compare_writes_a_page(twinarm, adults, tmp_path):
     ("words", "message"),
     [
         (("--column", "age=years"), "has no column years; it has"),
-        (("--column", "agee=age_y"), "the cohort has no variable agee"),
+        (("--column", "agee=age_y"), "there is no variable agee"),
         (("--column", "age"), "not of the form VARIABLE=COLUMN"),
         ((*NAMED, "--level", "sex:w=female"), "sex is never 'w'; it is f, m"),
         ((*NAMED, "--weights", "mecc"), "no column of numbers called 'mecc'"),
@@ -202,3 +202,49 @@ def test_privacy_leaves_3_when_people_were_copied(twinarm, tmp_path):
     code, out, err = twinarm("cohort", "privacy", files["training"], files["training"], files["held"])
     assert code == 3 and "200 twins are identical" in out and "do not release" in err
     assert twinarm("cohort", "privacy", files["twins"], tmp_path / "none.csv", files["held"])[0] == 2
+
+
+PATIENTS = """age [year],sex,height [m],body [lb],sbp
+71,f,1.60,150,130
+64,m,1.75,180,
+58,m,1.80,200,400
+45,w,1.70,165,120
+"""
+AS_COHORT = ("--column", "weight=body", "--level", "sex:f=female", "--level", "sex:m=male")
+
+
+def test_patients_come_in_with_units_converted(twinarm, tmp_path):
+    (tmp_path / "p.csv").write_text(PATIENTS)
+    words = ("cohort", "import", tmp_path / "p.csv", "--like", "adult-us", *AS_COHORT, "--out", tmp_path / "c.csv")
+    code, out, err = twinarm(*words)
+    assert code == 2 and not (tmp_path / "c.csv").exists()
+    for line in (
+        "line 3: sbp is missing",
+        "line 5: sex is 'w'; adult-us has female, male",
+        "--leave-out",
+    ):
+        assert line in err
+    code, out, err = twinarm(*words, "--leave-out")
+    assert code == 0 and "4 rows read, 2 left out" in out and "line 5" in err
+    cohort = read_cohort(tmp_path / "c.csv")
+    assert cohort["height"].values.tolist() == pytest.approx([160, 180]) and cohort["height"].attrs["units"] == "cm"
+    assert cohort["weight"].values.tolist() == pytest.approx([68.04, 90.72], abs=0.01)
+    assert cohort["sex"].values.tolist() == ["female", "male"] and cohort["twin"].values.tolist() == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "message"),
+    [
+        (PATIENTS.replace("[m]", "[kg]"), AS_COHORT, "column height is in kg, which does not convert to cm"),
+        (PATIENTS.replace("71,f", "old,f"), AS_COHORT, "p.csv:2:1: age [year]: got 'old'"),
+        (PATIENTS.replace("sex", "gender"), ("--column", "sex=sexe"), "has no column sexe"),
+        ("a,b\n1,2\n", (), "has no variable of adult-us"),
+    ],
+)
+def test_patients_that_cannot_be_read_leave_2(twinarm, tmp_path, text, words, message):
+    (tmp_path / "p.csv").write_text(text)
+    code, _, err = twinarm(
+        "cohort", "import", tmp_path / "p.csv", "--like", "adult-us", *words, "--out", tmp_path / "c.csv"
+    )
+    assert code == 2 and message in err and "Traceback" not in err
+    assert not (tmp_path / "c.csv").exists()
