@@ -81,7 +81,7 @@ def answer_of(found: Comparison) -> str:
         f"({fixed(telling.auc - reach, 3)} to {fixed(telling.auc + reach, 3)}; 0.5 is chance)."
     )
     if telling.auc - reach <= 0.5:
-        return said + " With so many rows it cannot tell them apart."
+        return said + f" With {found.twins.count:,} twins and {found.people.count:,} people it finds no difference."
     return said + (f" It lives mostly on {', '.join(first)}." if first else "")
 
 

@@ -62,9 +62,11 @@ def margin_pictures(found: Comparison) -> Iterator[Picture]:
 def _margin_picture(found: Comparison, m: Margin) -> Picture:
     sides = [found.people.known(m.name), found.twins.known(m.name)]
     low, high = np.quantile(np.concatenate([values for values, _ in sides]), [0.003, 0.997])
-    edges = _edges(float(low), float(high), step_of(sides[0][0]))
+    bins = int(np.clip(1.5 * np.sqrt(min(values.size for values, _ in sides)), 8, 30))
+    edges = _edges(float(low), float(high), step_of(sides[0][0]), bins)
     heights = [np.histogram(v, edges, weights=w)[0] / w.sum() / np.diff(edges) for v, w in sides]
-    title = m.name.replace("_", " ").capitalize()
+    words = m.name.replace("_", " ")
+    title = words[0].upper() + words[1:]
     key = key_of("margin", m.name)
     with canvas(170) as (figure, axes):
         for place, (label, height) in enumerate(zip(("people", "twins"), heights, strict=True)):
@@ -73,7 +75,7 @@ def _margin_picture(found: Comparison, m: Margin) -> Picture:
         axes.set_ylim(0, 1.3 * max(float(height.max()) for height in heights))  # room for the legend
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
-        axes.set_xlabel(axis(m.name.replace("_", " "), m.unit))
+        axes.set_xlabel(axis(words, m.unit))
         axes.legend(loc="upper right", ncols=2)
         alt = (
             f"{title}: mean {number(m.people[0])} (SD {number(m.people[1])}) in people and {number(m.twins[0])} "
@@ -89,9 +91,9 @@ def _margin_picture(found: Comparison, m: Margin) -> Picture:
     return Picture(key, title, alt, svg, Table(title, ("Quantile", "People", "Twins"), rows), f"KS {fixed(m.ks, 3)}")
 
 
-def _edges(low: float, high: float, step: float | None) -> np.ndarray:
-    """About 30 bins; where values come in steps each bin holds the same number of them."""
-    width = (high - low) / 30 or 1.0
+def _edges(low: float, high: float, step: float | None, bins: int) -> np.ndarray:
+    """About as many bins; where values come in steps each bin holds the same number of them."""
+    width = (high - low) / bins or 1.0
     if step is not None:
         width = step * max(1, round(width / step))
         low = step * (round(low / step) - 0.5)
@@ -112,7 +114,7 @@ def correlation_picture(found: Correlations) -> Picture:
         axes.grid(visible=True, axis="both")
         axes.plot([-1, 1], [-1, 1], color=MUTED, linewidth=1)
         axes.plot([p for *_, p in pairs], [t for *_, t, _ in pairs], "o", markersize=4, color=colour(TWINS), alpha=0.6)
-        for one, other, t, p in pairs[:3]:
+        for one, other, t, p in pairs[:1]:
             words = f"{one}, {other}".replace("_", " ")
             side = "right" if p > 0 else "left"
             axes.annotate(words, (p, t), xytext=(0, 6), textcoords="offset points", ha=side, color=INK, fontsize=10)
@@ -131,7 +133,7 @@ def correlation_picture(found: Correlations) -> Picture:
         for one, other, t, p in pairs[:20]
     )
     table = Table("The 20 pairs furthest apart", ("Pair", "People", "Twins", "Difference"), rows)
-    return Picture(key, title, alt, svg, table, "Spearman, weighted. The three pairs furthest apart are named.")
+    return Picture(key, title, alt, svg, table, "Spearman, weighted. The pair furthest apart is named.")
 
 
 def importance_picture(telling: Telling) -> Picture:
