@@ -19,7 +19,7 @@ import numpy as np
 import xarray as xr
 
 from ..models.units import UnitsError, quantity
-from ..trials.csv_table import TableError, is_missing, read_table
+from ..trials.csv_table import MOSTLY, Table, TableError, is_missing, number_of, read_table
 from . import store
 from .run_folder import RunError, sync_file, sync_folder
 
@@ -190,12 +190,20 @@ def _from_csv(path: Path, columns: Mapping[str, str], units: Mapping[str, str]) 
             continue
         renamed = next((variable for variable, column in columns.items() if column == name), name)
         is_measured = units.get(renamed, "") not in ("", "1")  # words have no unit
-        values = table.numbers(title, name, {}) if is_measured else table.covariate(title, name)
+        values = table.numbers(title, name, {}) if is_measured else _values(table, title)
         if values is not None:
             words = values.dtype.kind in "UO"
             variables[name] = ("twin", values, {"units": unit} if unit else {"units": "1"} if words else {})
     table.raise_faults()
     return xr.Dataset(variables, coords={"twin": ("twin", twin), LINE: ("twin", np.array(table.lines))})
+
+
+def _values(table: Table, title: str) -> np.ndarray | None:
+    """A column as numbers where most cells are, else as words, any number of them (genotypes)."""
+    cells = [cell for cell in table.columns[title] if not is_missing(cell)]
+    if sum(number_of(cell) is not None for cell in cells) >= MOSTLY * len(cells):
+        return table.covariate(title, title)
+    return np.array(["" if is_missing(cell) else cell for cell in table.columns[title]])
 
 
 def _from_parquet(path: Path) -> xr.Dataset:

@@ -179,6 +179,12 @@ def test_tables_with_faults_name_the_line(tmp_path):
             read_cohort(tmp_path / name)
 
 
+def test_words_may_be_many(tmp_path):
+    words = np.array([f"*{i}/*{i + 1}" for i in range(60)])
+    write_cohort(tmp_path / "c.csv", xr.Dataset({"genotype": ("twin", words)}, {"twin": np.arange(60)}))
+    assert read_cohort(tmp_path / "c.csv")["genotype"].values.tolist() == words.tolist()
+
+
 def test_represent(twinarm, adults, tmp_path):
     write_cohort(tmp_path / "c.csv", adults)
     words = ("cohort", "represent", tmp_path / "c.csv", "--target")
