@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -49,11 +49,16 @@ class Screening:
 
 
 def screen(
-    population: Population, twins_wanted: int, seed: int, eligibility: Sequence[EligibilityRule] = ()
+    population: Population,
+    twins_wanted: int,
+    seed: int,
+    eligibility: Sequence[EligibilityRule] = (),
+    draw: Callable[[np.ndarray], xr.Dataset] | None = None,
 ) -> Screening:
     """The first `twins_wanted` candidates that pass every plausibility rule and then every eligibility rule.
 
-    Depends on its arguments alone: the first N of a larger cohort are the cohort of N.
+    Depends on its arguments alone: the first N of a larger cohort are the cohort of N. `draw` gives the candidates
+    with given ids where they come from another law than the population's own (a conditional one).
 
     Raises
     ------
@@ -69,12 +74,13 @@ def screen(
     ledger = {(stage, reason): 0 for stage, _, reason in rules}
     accepted = scanned = 0
     while accepted < twins_wanted:
-        block = min(max(BLOCK, twins_wanted - accepted), LARGEST_BLOCK)
-        twins = sample_twins(population, np.arange(scanned, scanned + block), seed)
+        size = min(max(BLOCK, twins_wanted - accepted), LARGEST_BLOCK)
+        ids = np.arange(scanned, scanned + size)
+        twins = sample_twins(population, ids, seed) if draw is None else draw(ids)
         failed = _first_failed(population.name, rules, twins)
         chosen = np.flatnonzero(failed < 0)[: twins_wanted - accepted]
         accepted += chosen.size
-        end = int(chosen[-1]) + 1 if accepted == twins_wanted else block
+        end = int(chosen[-1]) + 1 if accepted == twins_wanted else size
         for index, (stage, _, reason) in enumerate(rules):
             ledger[stage, reason] += int(np.count_nonzero(failed[:end] == index))
         kept.append(twins.isel(twin=chosen))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import shutil
 import sys
@@ -12,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ..trials.protocol import Protocol
-from . import console, store
+from . import console
 from .cluster import Cluster
-from .run_folder import RunError, RunFolder, write_atomic
+from .run_folder import RunError, RunFolder
 
 
 @dataclass(frozen=True)
@@ -223,25 +221,3 @@ def doctor_command(as_json: bool) -> None:
         console.emit(found)
     else:
         console.table("", ("what", "found"), list(found.items()))
-
-
-def sample_command(population: str, twins: int, seed: int, out: Path) -> None:
-    """Write a cohort as csv (one row a twin) or Zarr (with units and sources)."""
-    from ..cohorts import load_population, screen
-
-    if out.suffix not in (".csv", ".zarr"):
-        raise RunError(f"{out} has the suffix {out.suffix!r}; end it in .csv or .zarr")
-    if out.exists():
-        raise RunError(f"{out} is already there; give another name")
-    cohort = screen(load_population(population), twins, seed).cohort
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if out.suffix == ".zarr":
-        store.save(out, cohort, 10_000)
-    else:
-        columns = [cohort["twin"].values.tolist(), *(cohort[name].values.tolist() for name in cohort.data_vars)]
-        text = io.StringIO()
-        lines = csv.writer(text, lineterminator="\n")
-        lines.writerow(["twin", *map(str, cohort.data_vars)])
-        lines.writerows(zip(*columns, strict=True))
-        write_atomic(out, text.getvalue().encode())
-    console.say(f"wrote {cohort.sizes['twin']} twins to {out}")
