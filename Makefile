@@ -16,10 +16,10 @@ RUN := $(VENV)/bin/python -m
 PYTEST := $(RUN) pytest
 QUICK := not slow and not validation
 
-.PHONY: help install demo test test-slow test-all test-analysis coverage lint format types notebooks wheel-test clean
+.PHONY: help install demo test test-slow test-all test-analysis verification coverage lint format types notebooks wheel-test clean
 
 help:
-	@echo "make demo | test | test-all | lint | format | types | notebooks | wheel-test | coverage | clean"
+	@echo "make demo | test | test-all | verification | lint | format | types | notebooks | wheel-test | coverage | clean"
 
 $(READY): pyproject.toml $(LOCK)
 	@$(PYTHON) -c '$(NEW_ENOUGH)' 2>/dev/null || { echo "error: twinarm needs Python 3.11 or newer," \
@@ -47,6 +47,10 @@ test-all: test test-slow
 
 test-analysis: $(READY)
 	$(PYTEST) -m analysis
+
+# The figures that a reader of evidence asks for: fails if one misses its limit.
+verification: $(READY)
+	$(RUN) twinarm.models.verification --out benchmarks/results
 
 wheel-test: $(READY)
 	$(PYTEST) tests/house/test_wheel.py

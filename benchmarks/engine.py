@@ -1,16 +1,15 @@
-"""Time the ensemble engine on one core, beside other solvers where they are installed, in one run.
+"""Time the ensemble engine beside every other solver that is installed, in one run: see README.md.
 
-    python benchmarks/engine.py                                   W1, W2a, W2b, W3
-    python benchmarks/engine.py --only W1 --peers FOLDER          further packages are searched for in FOLDER, last
+    python benchmarks/engine.py --peer-python PEERS/bin/python --out benchmarks/results/engine.json
 
-CPU time, medians of several runs; error is the largest difference from a reference at 1e-10 or better over the largest
-value of each watched state, of the first two twins. Everybody is asked for rtol 1e-6, atol 1e-8.
+CPU time, medians of several runs, the engine and a peer by turns; error is the largest difference from a reference at
+1e-12 or better over the largest value of each watched state, of the first three twins. Everybody is asked for the same
+tolerance first; then the engine for the loosest at which it is no worse than the peer.
 """
 
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import os
 import pickle
@@ -18,116 +17,60 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
+from beside import ONLY, PACKAGES, Peer, installed, installed_in_r
+from machine import LANES, cpu_seconds, described, fma_peak, operations
+from problem import write_problem
+from report import write_report
 from workloads import WORKLOADS, Workload
 
 from twinarm.models.engine import Records, Solution, solve
-from twinarm.models.engine.compile import cache_folder
-from twinarm.models.engine.lanes import values
-from twinarm.models.engine.lanes.block import Block
-from twinarm.models.engine.lanes.equations import Equations, Program
-from twinarm.models.engine.lanes.function import METHODS, layout_of
-from twinarm.models.engine.lanes.machine import function_address
-from twinarm.models.engine.lanes.step import Step
 from twinarm.models.engine.reference import reference_solution
 from twinarm.models.model import Tolerance
 
-ASKED = Tolerance(1e-6, 1e-8)
+ASKED = 1e-6  # relative tolerance; the absolute one is a hundredth of it
+TOLERANCES = (1e-4, 3e-5, 1e-5, 3e-6, 1e-6, 1e-7, 1e-8, 1e-9)
+PEER_TOLERANCES = (1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)  # of the peers that are asked for more than one
 TWINS = {"W1": 4000, "W2a": 3000, "W2b": 1200, "W3": 800}
-PEER_TWINS = {"W1": 24, "W2a": 24, "W2b": 12, "W3": 8}
-REPEATS = 5
-LANES = 8
+PEER_TWINS = {"W1": 96, "W2a": 64, "W2b": 32, "W3": 24}
+FEW = {"scipy odeint": 12, "scipy solve_ivp": 3, "simglucose": 2, "libroadrunner": 12}  # the slow ones
+MANY = {"diffrax": {"W1": 256, "W2a": 128, "W2b": 16, "W3": 64}}  # twins in one call
+CHECKED = 3
+ROUNDS = 5
 
 
-def cpu_seconds(action: Callable[[], Any], repeats: int = REPEATS) -> tuple[float, Any]:
-    """Median CPU time of an action, and what it gave the last time."""
-    taken, result = [], None
-    for _ in range(repeats):
-        start = time.process_time()
-        result = action()
-        taken.append(time.process_time() - start)
-    return statistics.median(taken), result
+def some(workload: Workload, twins: int) -> Workload:
+    """The first twins of a workload."""
+    w, r = workload, workload.records
+    records = Records(r.time[:twins], r.target[:twins], r.value[:twins])
+    return replace(w, y0=w.y0[:twins], p=w.p[:twins], inputs0=w.inputs0[:twins], records=records)
 
 
-def fma_peak() -> float:
-    """Floating-point operations a second of one core: independent chains of fused products over eight lanes."""
-    chains, rounds = 12, 4_000_000
-
-    def write(name: str) -> str:
-        module = ir.Module()
-        function = ir.Function(module, ir.FunctionType(ir.VoidType(), [values.DOUBLE.as_pointer()]), name)
-        builder = ir.IRBuilder(function.append_basic_block())
-        writer = values.Writer(module, builder, LANES)
-        start = builder.block
-        loop, done = function.append_basic_block(), function.append_basic_block()
-        builder.branch(loop)
-        builder.position_at_end(loop)
-        count = builder.phi(values.INT64)
-        held = [builder.phi(writer.type_of(values.DOUBLE)) for _ in range(chains)]
-        after = [values.fma(values.Number(writer, phi), 0.999, 1e-9) for phi in held]
-        for i, (phi, value) in enumerate(zip(held, after, strict=True)):
-            phi.add_incoming(writer.number(float(i)).ir, start)
-            phi.add_incoming(value.ir, loop)
-        following = builder.add(count, values.INT64(1))
-        count.add_incoming(values.INT64(0), start)
-        count.add_incoming(following, loop)
-        builder.cbranch(builder.icmp_signed("<", following, values.INT64(rounds)), loop, done)
-        builder.position_at_end(done)
-        total = after[0]
-        for value in after[1:]:
-            total = total + value
-        writer.store(total, function.args[0])
-        builder.ret_void()
-        return str(module)
-
-    function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(function_address(cache_folder(), "peak", write))
-    out = np.empty(LANES)
-    seconds = min(cpu_seconds(lambda: function(out.ctypes.data), 1)[0] for _ in range(5))
-    return 2.0 * LANES * chains * rounds / seconds
-
-
-def operations(workload: Workload, method: str) -> int:
-    """Floating-point operations of one step of one lane: stages and error, without samples and the choice of steps."""
-    system = workload.system
-    module = ir.Module()
-    pointer = values.DOUBLE.as_pointer()
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [pointer]), "step")
-    writer = values.Writer(module, ir.IRBuilder(function.append_basic_block()), LANES)
-    program = Program.of(system)
-    block = Block(writer, layout_of(system, program, method), function.args[0])
-    equations = Equations(writer, block, program)
-    t, h, rtol, atol = (block.get("time") for _ in range(4))
-    METHODS[method].take(Step(writer, block, t, h, block.states(), rtol, atol, equations.rhs, equations.linearised))
-    return writer.operations
-
-
-def engine(workload: Workload, twins: int, lanes: int = LANES, method: str | None = None) -> Solution:
-    """The first `twins` of a workload."""
+def engine(workload: Workload, rtol: float = ASKED, lanes: int = LANES, method: str = "auto") -> Solution:
+    """Every twin of a workload."""
     w = workload
-    records = Records(*(a[:twins] for a in (w.records.time, w.records.target, w.records.value)))
     return solve(
-        w.system, w.y0[:twins], w.p[:twins], 0.0, w.stop, records, w.times, ASKED, w.inputs0[:twins],
-        method=method or w.method, lanes=lanes,
+        w.system, w.y0, w.p, 0.0, w.stop, w.records, w.times, Tolerance(rtol, 0.01 * rtol), w.inputs0, method=method,
+        lanes=lanes,
     )  # fmt: skip
 
 
-def reference(workload: Workload, twins: int = 2) -> np.ndarray:
-    """The watched states of the first twins, shape (twin, sample, state)."""
+def reference(workload: Workload) -> np.ndarray:
+    """The watched states, shape (twin, sample, state)."""
     w = workload
-    sharp = {"method": "LSODA", "rtol": 1e-12, "atol": 1e-14} if w.method == "rodas5p" else {}
+    sharp = {"method": "LSODA", "rtol": 1e-12, "atol": 1e-14} if w.method == "rodas5p" else {"rtol": 1e-13}
     found = [
         reference_solution(
             w.system, w.y0[k], w.p[k], 0.0, w.stop,
             Records(*(a[k : k + 1] for a in (w.records.time, w.records.target, w.records.value))),
             w.times, w.inputs0[k], **sharp,
         )
-        for k in range(twins)
+        for k in range(len(w.y0))
     ]  # fmt: skip
     return np.array(found)[:, :, watched(w)]
 
@@ -140,92 +83,164 @@ def error(found: np.ndarray, truth: np.ndarray) -> float:
     return float(np.max(np.abs(found - truth) / np.abs(truth).max(axis=1, keepdims=True)))
 
 
-def first_call(name: str) -> dict[str, float]:
-    """Seconds until the first twin of a workload is there in a new process: nothing compiled, another model compiled
-    before, and this model compiled before."""
+def first_twin(name: str) -> dict[str, list[float]]:
+    """CPU seconds of a new process until its first twin, all of them and those within `solve`: nothing compiled,
+    this model compiled before, and another model compiled before."""
     script = (
-        "import sys, time, pickle, numba; sys.path.insert(0, sys.argv[1])\n"
-        "import engine\n"
-        "w = pickle.load(open(sys.argv[2], 'rb'))\n"
-        "start = time.perf_counter(); engine.engine(w, 1); print(time.perf_counter() - start)"
+        "import sys, time, pickle, resource; sys.path.insert(0, sys.argv[1])\n"
+        "import workloads; from twinarm.models.engine import solve\n"
+        "w = pickle.load(open(sys.argv[2], 'rb')); start = time.process_time()\n"
+        "solve(w.system, w.y0, w.p, 0.0, w.stop, w.records, w.times, None, w.inputs0)\n"
+        "used = resource.getrusage(resource.RUSAGE_SELF)\n"
+        "print(used.ru_utime + used.ru_stime, time.process_time() - start)"
     )
     other = "W3" if name == "W1" else "W1"
-    found = {}
-    with tempfile.TemporaryDirectory() as empty, tempfile.TemporaryDirectory() as used:
-        for label, workload, folder in (
-            ("nothing compiled", name, empty), ("warm", name, empty), ("", other, used), ("new model", name, used),
-        ):  # fmt: skip
-            twin = Path(folder) / f"{workload}.pickle"
-            twin.write_bytes(pickle.dumps(WORKLOADS[workload](1)))
-            run = subprocess.run(
-                [sys.executable, "-c", script, str(Path(__file__).parent), str(twin)],
-                env={**os.environ, "TWINARM_CACHE": folder}, capture_output=True, text=True, check=True,
-            )  # fmt: skip
-            found[label] = float(run.stdout.split()[-1])
-    found.pop("")
-    return found
+    found: dict[str, list[list[float]]] = {"cold": [], "warm": [], "new model": []}
+    for _ in range(3):
+        with tempfile.TemporaryDirectory() as empty, tempfile.TemporaryDirectory() as used:
+            for label, workload, folder in (
+                ("cold", name, empty), ("warm", name, empty), ("", other, used), ("new model", name, used),
+            ):  # fmt: skip
+                twin = Path(folder) / f"{workload}.pickle"
+                twin.write_bytes(pickle.dumps(some(WORKLOADS[workload](1), 1)))
+                run = subprocess.run(
+                    [sys.executable, "-c", script, str(Path(__file__).parent), str(twin)],
+                    env={**os.environ, "TWINARM_CACHE": folder}, capture_output=True, text=True, check=True,
+                )  # fmt: skip
+                found.get(label, []).append([float(word) for word in run.stdout.split()])
+    return {label: np.median(runs, axis=0).tolist() for label, runs in found.items()}
 
 
-def measure(name: str, peak: float, with_peers: bool) -> dict[str, Any]:
-    """All figures of one workload."""
-    workload, twins = WORKLOADS[name](TWINS[name]), TWINS[name]
-    truth, columns = reference(workload), watched(workload)
-    engine(workload, 8)
-    seconds, solution = cpu_seconds(lambda: engine(workload, twins))
-    assert (solution.status == 1).all()
-    rate = twins / seconds
-    share = float(solution.steps.sum()) * operations(workload, workload.method) / seconds / peak
-    result: dict[str, Any] = {
-        "method": workload.method, "twins_per_second": rate, "steps_per_twin": float(solution.steps.mean()),
-        "error": error(solution.samples[:2][:, :, columns], truth), "share_of_fma_peak": share,
-        "seconds_to_first_twin": first_call(name), "peers": {},
+class Timed:
+    """The engine on one workload, at any tolerance and by any method."""
+
+    def __init__(self, name: str) -> None:
+        self.workload = WORKLOADS[name](TWINS[name])
+        self.few = some(self.workload, max(CHECKED, TWINS[name] // 4))
+        self.truth = reference(some(self.workload, CHECKED))
+        self.columns = watched(self.workload)
+
+    def rate(self, rtol: float, method: str, repeats: int = 1) -> float:
+        """Twins a second."""
+        seconds, solution = cpu_seconds(lambda: engine(self.few, rtol, method=method), repeats)
+        assert (solution.status == 1).all()
+        return len(self.few.y0) / seconds
+
+    @cache  # noqa: B019 as many as the process has workloads
+    def error(self, rtol: float, method: str) -> float:
+        return error(engine(some(self.workload, CHECKED), rtol, method=method).samples[:, :, self.columns], self.truth)
+
+    def table(self) -> list[dict[str, Any]]:
+        """Error and twins a second over methods and tolerances."""
+        methods = ("auto", "rodas5p") if self.workload.method == "rodas5p" else ("auto", "tsit5", "dop853")
+        return [
+            {"solver": method, "rtol": rtol, "error": self.error(rtol, method), "rate": self.rate(rtol, method, 3)}
+            for method in methods
+            for rtol in TOLERANCES
+        ]
+
+
+def no_worse(table: list[dict[str, Any]], limit: float) -> dict[str, Any]:
+    """The fastest row whose error is within a limit."""
+    return max((row for row in table if row["error"] <= limit), key=lambda row: row["rate"], default=table[-1])
+
+
+def beside(timed: Timed, table: list[dict[str, Any]], peer: Peer, twins: int, rtol: float) -> dict[str, Any]:
+    """A peer at one tolerance, and the engine by turns: at the same tolerance, and at errors no worse."""
+    atol = 0.01 * rtol
+    found = error(peer.samples(CHECKED, rtol, atol), timed.truth)
+    peer.seconds(twins, rtol, atol)
+    equal = no_worse(table, found)
+    rates, same, fair = [], [], []
+    for _ in range(ROUNDS):
+        rates.append(twins / peer.seconds(twins, rtol, atol))
+        same.append(timed.rate(rtol, "auto") / rates[-1])
+        fair.append(timed.rate(equal["rtol"], equal["solver"]) / rates[-1])
+    return {
+        "solver": peer.name, "rtol": rtol, "rate": statistics.median(rates), "error": found,
+        "ratio": statistics.median(same), "equal": equal, "ratio_no_worse": statistics.median(fair),
     }  # fmt: skip
-    engine(workload, 8, lanes=1)
-    few = twins // 8
-    one, _ = cpu_seconds(lambda: engine(workload, few, lanes=1), 3)
-    result["twins_per_second_one_lane"] = few / one
-    if with_peers:
-        from peers import installed
 
-        for peer, simulate in installed(workload, ASKED.rtol, ASKED.atol).items():
-            first = np.array([simulate(k)[:, columns] for k in range(2)])
-            count = PEER_TWINS[name]
-            peer_seconds, _ = cpu_seconds(lambda simulate=simulate, count=count: [simulate(k) for k in range(count)], 3)
-            again, _ = cpu_seconds(lambda: engine(workload, twins), 1)  # beside it, as the machine is not ours alone
-            result["peers"][peer] = {
-                "twins_per_second": count / peer_seconds, "error": error(first, truth),
-                "ratio": (twins / again) / (count / peer_seconds),
-            }  # fmt: skip
+
+def measure_peer(
+    timed: Timed, table: list[dict[str, Any]], python: str, name: str, peer: str, scratch: Path
+) -> dict[str, Any]:
+    """First twins, and speed at the tolerance asked; of numbalsoda at others too."""
+    count = MANY.get(peer, {}).get(name) or FEW.get(peer) or PEER_TWINS[name]
+    problem = write_problem(timed.workload, max(count, CHECKED), scratch / f"{name}.npz")
+    with tempfile.TemporaryDirectory() as folder:
+        first = Peer(python, peer, problem, Path(folder))
+        first.close()
+        again = Peer(python, peer, problem, Path(folder))
+        result = beside(timed, table, again, count, ASKED)
+        result["first_twin"] = {"cold": first.first_twin, "warm": again.first_twin}
+        if peer.startswith("numbalsoda"):
+            others = [rtol for rtol in PEER_TOLERANCES if rtol != ASKED]
+            result["others"] = [beside(timed, table, again, count, rtol) for rtol in others]
+        again.close()
     return result
 
 
-def show(name: str, r: dict[str, Any]) -> None:
-    first = ", ".join(f"{label} {seconds:.2f} s" for label, seconds in r["seconds_to_first_twin"].items())
-    print(
-        f"{name:4} {r['method']:8} {r['twins_per_second']:9,.0f} twins/s  error {r['error']:.1e}  "
-        f"{r['steps_per_twin']:.0f} steps  {100 * r['share_of_fma_peak']:.0f} % of the FMA peak  "
-        f"one lane {r['twins_per_second_one_lane']:,.0f}\n     first twin: {first}"
+def measure(name: str, peak: float, python: str, scratch: Path, versions: dict[str, str]) -> dict[str, Any]:
+    """All figures of one workload."""
+    timed = Timed(name)
+    w, twins = timed.workload, TWINS[name]
+    engine(some(w, LANES), method=w.method)
+    named, solution = cpu_seconds(lambda: engine(w, method=w.method), ROUNDS)
+    assert (solution.status == 1).all()
+    auto, chosen = cpu_seconds(lambda: engine(w), ROUNDS)
+    engine(some(w, LANES), lanes=1)
+    one, _ = cpu_seconds(lambda: engine(timed.few, lanes=1), 3)
+    table = timed.table()
+    result: dict[str, Any] = {
+        "rate": twins / auto, "error": timed.error(ASKED, "auto"), "steps": float(chosen.steps.mean()),
+        "method": w.method, "rate_named": twins / named, "error_named": timed.error(ASKED, w.method),
+        "share_of_fma_peak": float(solution.steps.sum()) * operations(w, w.method) / named / peak,
+        "rate_one_lane": len(timed.few.y0) / one, "first_twin": first_twin(name), "table": table, "peers": {},
+    }  # fmt: skip
+    for peer, package in PACKAGES.items():
+        if not versions[package]:
+            result["peers"][peer] = {"missing": "not installed"}
+        elif peer in ONLY and name not in ONLY[peer]:
+            result["peers"][peer] = {"missing": f"cannot express it: {next(iter(ONLY[peer].values()))}"}
+        else:
+            try:
+                result["peers"][peer] = measure_peer(timed, table, python, name, peer, scratch)
+            except RuntimeError as problem:
+                result["peers"][peer] = {"missing": f"failed: {problem}"}
+        print(name, peer, summary(result["peers"][peer]), flush=True)
+    result["peers"] |= {peer: {"missing": why} for peer, why in installed_in_r().items()}
+    return result
+
+
+def summary(row: dict[str, Any]) -> str:
+    if "missing" in row:
+        return str(row["missing"])
+    return (
+        f"{row['rate']:,.1f} twins/s, error {row['error']:.1e}, ratio {row['ratio']:.1f}, "
+        f"{row['ratio_no_worse']:.1f} at errors no worse"
     )
-    for peer, p in r["peers"].items():
-        print(f"     {peer:24} {p['twins_per_second']:9,.0f} twins/s  error {p['error']:.1e}  ratio {p['ratio']:.1f}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("--only", nargs="+", choices=sorted(WORKLOADS), default=list(WORKLOADS))
-    parser.add_argument("--peers", help="site-packages folder of an environment that holds peers; searched last")
-    parser.add_argument("--out", type=Path, help="write the figures here as JSON")
+    parser.add_argument("--peer-python", default=sys.executable, help="interpreter of the environment with the peers")
+    parser.add_argument("--out", type=Path, help="write the figures here as JSON, and beside it as Markdown")
     arguments = parser.parse_args()
-    if arguments.peers:
-        sys.path.append(arguments.peers)
-    peak = fma_peak()
-    print(f"FMA peak of one core: {peak / 1e9:.0f} GFLOP/s")
-    results = {}
-    for name in arguments.only:
-        results[name] = measure(name, peak, with_peers=True)
-        show(name, results[name])
+    versions = installed(arguments.peer_python)
+    found: dict[str, Any] = {"machine": described() | {"fma_peak": fma_peak()}, "peers": versions, "workloads": {}}
+    print(json.dumps(found, indent=1), flush=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in arguments.only:
+            result = measure(name, found["machine"]["fma_peak"], arguments.peer_python, Path(scratch), versions)
+            found["workloads"][name] = result
+            first = {label: f"{seconds[1]:.2f} s" for label, seconds in result["first_twin"].items()}
+            print(f"{name}: {result['rate']:,.0f} twins/s, error {result['error']:.1e}, first twin {first}", flush=True)
     if arguments.out:
-        arguments.out.write_text(json.dumps({"fma_peak": peak, "workloads": results}, indent=1) + "\n")
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        arguments.out.write_text(json.dumps(found, indent=1) + "\n")
+        arguments.out.with_suffix(".md").write_text(write_report(found))
 
 
 if __name__ == "__main__":

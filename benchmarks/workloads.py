@@ -14,11 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from twinarm.cohorts.population_file import load_population
-from twinarm.cohorts.sampling import sample_twins
 from twinarm.models.engine import Records, System
 from twinarm.models.engine.math import cos, exp, floor, log, maximum, tanh, where
-from twinarm.models.library.t1d_uva_padova import subject
 
 
 @dataclass(frozen=True)
@@ -65,8 +62,8 @@ W1 = System(
 )
 
 
-def w1(twins: int) -> Workload:
-    p = _spread([5.0, 50.0, 10.0, 100.0, 1.0, 0.5], [0.3, 0.2, 0.2, 0.2, 0.4, 0.3], twins, seed=1)
+def w1(twins: int, seed: int = 1) -> Workload:
+    p = _spread([5.0, 50.0, 10.0, 100.0, 1.0, 0.5], [0.3, 0.2, 0.2, 0.2, 0.4, 0.3], twins, seed)
     doses = _records([(24.0 * day, 0, 100.0) for day in range(28)], twins)
     times = np.arange(0.0, 673.0, 3.0)
     return Workload(
@@ -116,6 +113,11 @@ MEALS = ((420.0, 45.0), (720.0, 70.0), (1080.0, 80.0))  # minute, g
 
 def w2a(twins: int) -> Workload:
     """Copies beyond the 30 subjects vary by 10 % in kabs, Vmx, kp3 and p2u."""
+    # Here, as the time to a first twin is measured with this module imported.
+    from twinarm.cohorts.population_file import load_population
+    from twinarm.cohorts.sampling import sample_twins
+    from twinarm.models.library.t1d_uva_padova import subject
+
     people = sample_twins(load_population("t1d-public-30"), np.arange(twins), seed=1)
     v = subject.values_of(people)
     z = 0.1 * np.random.default_rng(2).standard_normal((twins, 4))

@@ -20,13 +20,28 @@ if TYPE_CHECKING:
         sample_twins as sample_twins,
         screen as screen,
     )
-    from .models.engine import Records as Records, Solution as Solution, System as System, solve as solve
+    from .models.dosing import (
+        Compartment as Compartment,
+        Layout as Layout,
+        parse_regimen as parse_regimen,
+        read_events as read_events,
+    )
+    from .models.engine import (
+        Action as Action,
+        Event as Event,
+        Records as Records,
+        Solution as Solution,
+        System as System,
+        hazard as hazard,
+        solve as solve,
+    )
     from .models.model import (
         Model as Model,
         Output as Output,
         Parameter as Parameter,
         Schedule as Schedule,
         Status as Status,
+        Tolerance as Tolerance,
         find_model as find_model,
     )
     from .models.units import quantity as quantity
@@ -42,9 +57,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "Action": "models.engine",
     "AnalysisData": "trials.analysis.data",
     "Cluster": "workflows.cluster",
+    "Compartment": "models.dosing",
+    "Event": "models.engine",
     "Fit": "trials.analysis.fit",
+    "Layout": "models.dosing",
     "Model": "models.model",
     "Output": "models.model",
     "Parameter": "models.model",
@@ -57,12 +76,16 @@ _PUBLIC = {
     "Solution": "models.engine",
     "Status": "models.model",
     "System": "models.engine",
+    "Tolerance": "models.model",
     "find_model": "models.model",
     "fit": "trials.analysis.fit",
+    "hazard": "models.engine",
     "load_population": "cohorts",
     "load_protocol": "trials",
     "observe": "trials.observe",
+    "parse_regimen": "models.dosing",
     "quantity": "models.units",
+    "read_events": "models.dosing",
     "run_trial": "workflows.run",
     "sample_twins": "cohorts",
     "screen": "cohorts",

@@ -16,9 +16,7 @@ import xarray as xr
 from ..trials.protocol import Analysis, Protocol
 from ..trials.protocol_writer import write_protocol
 from . import store
-from .cluster import Cluster
 from .fits import load_fit, save_fit
-from .fitting import fit_analyses
 from .records import analysis_source
 from .run_folder import RunError, RunFolder, json_bytes, locked, write_atomic
 from .versions import versions
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def analyse_run(
-    folder: RunFolder, protocol: Protocol, outcomes: xr.Dataset, outcomes_digest: str, cluster: Cluster
+    folder: RunFolder, protocol: Protocol, outcomes: xr.Dataset, outcomes_digest: str
 ) -> tuple[dict[str, Any], bool]:
     """Analyse the trial that the protocol draws from the bank; returns results.json, and whether every gate passed.
 
@@ -42,7 +40,7 @@ def analyse_run(
 
         subjects = observe(protocol, store.load(folder.cohort), outcomes)
         data = {a.endpoint: _data(protocol, subjects, a) for a in protocol.analyses}
-        results = fit_all(folder, protocol, data, inputs, cluster) | {"outcomes": outcomes_digest}
+        results = fit_all(folder, protocol, data, inputs) | {"outcomes": outcomes_digest}
         write_atomic(folder.results, json_bytes(results))
         folder.report.unlink(missing_ok=True)
     if not folder.report.exists():
@@ -69,13 +67,13 @@ def report_again(folder: RunFolder) -> None:
     write_report(folder.root)
 
 
-def fit_all(
-    folder: RunFolder, protocol: Protocol, data: Mapping[str, AnalysisData], inputs: str, cluster: Cluster
-) -> dict[str, Any]:
+def fit_all(folder: RunFolder, protocol: Protocol, data: Mapping[str, AnalysisData], inputs: str) -> dict[str, Any]:
     """Fit every analysis, keep the posteriors, and put the results together."""
+    from ..trials.analysis.fit import analyse_all
+
     folder.results.unlink(missing_ok=True)  # posteriors of two analyses are never read together
     rows = []
-    fits = fit_analyses(protocol, data, cluster, folder.scratch)
+    fits = analyse_all(protocol, data)
     for analysis in (a for a in protocol.analyses if a.endpoint in fits):
         fitted = fits[analysis.endpoint]
         digest = save_fit(folder, analysis.endpoint, fitted)
@@ -160,7 +158,7 @@ def analyse_table(folder: RunFolder, protocol: Protocol, table: Path) -> tuple[d
         write_atomic(folder.protocol, write_protocol(protocol).encode())
         results = stored_results(folder, inputs)
         if results is None:
-            results = fit_all(folder, protocol, trial.data, inputs, Cluster()) | {"table": table_digest}
+            results = fit_all(folder, protocol, trial.data, inputs) | {"table": table_digest}
             write_atomic(folder.results, json_bytes(results))
         fits = {row["endpoint"]: load_fit(folder, row["endpoint"]) for row in results["analyses"]}
         digests = {"table": table_digest} | {f"posterior, {r['endpoint']}": r["posterior"] for r in results["analyses"]}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import logging
 import os
 import signal
@@ -78,7 +80,7 @@ def connected(cluster: Cluster, scratch: Path) -> Iterator[Any]:
         if cluster.scheduler is None:
             with _local(cluster, scratch) as local, Client(local, set_as_default=False) as client:
                 if cluster.processes:
-                    client.register_plugin(_deaf_to_interrupts())
+                    client.register_plugin(_manners())
                 yield client
             return
         try:
@@ -92,17 +94,21 @@ def connected(cluster: Cluster, scratch: Path) -> Iterator[Any]:
             yield client
 
 
-def _deaf_to_interrupts() -> Any:
-    """Worker plugin: Ctrl-C on a terminal reaches every process of the run, and it is the driver's to answer."""
+def _manners() -> Any:
+    """Worker plugin: Ctrl-C on a terminal reaches every process of the run, and it is the driver's to answer.
+
+    At its end a process lets its objects be: to look through a million of them for cycles takes a second.
+    """
     from distributed import WorkerPlugin
 
-    class DeafToInterrupts(WorkerPlugin):
-        name = "twinarm-deaf-to-interrupts"
+    class Manners(WorkerPlugin):
+        name = "twinarm-manners"
 
         def setup(self, worker: Any) -> None:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+            atexit.register(gc.freeze)
 
-    return DeafToInterrupts()
+    return Manners()
 
 
 @contextmanager

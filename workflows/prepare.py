@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -61,13 +60,18 @@ def screening_counts(ledger: Mapping[tuple[str, str], int]) -> tuple[dict[str, s
     return tuple({"stage": stage, "reason": reason, "count": int(n)} for (stage, reason), n in ledger.items())
 
 
-def piloted(client: Any, protocol: Protocol, cohort: xr.Dataset) -> Pilot:
+def piloted(connection: Connection, protocol: Protocol, cohort: xr.Dataset) -> Pilot:
     """The pilot on a worker; where that ends the worker's process, with single twins."""
     from distributed import KilledWorker
 
+    from ..trials.analysis.sampling import load_libraries
+
     for rows in (slice(0, PILOT_TWINS), slice(0, 1), slice(1, 2), slice(2, 3), slice(3, 4)):
+        running = connection.client().submit(pilot, protocol, cohort.isel(twin=rows), pure=False)
+        if connection.cluster.processes:  # this one has nothing else to do until the pilot is back
+            load_libraries()
         try:
-            found: Pilot = client.submit(pilot, protocol, cohort.isel(twin=rows), pure=False).result()
+            found: Pilot = running.result()
             return found
         except KilledWorker:
             continue
@@ -161,7 +165,7 @@ def prepare(
     cohort, candidates, screening = screened(protocol)
     tried = None
     if (block is None and old is None) or protocol.keep is not None:
-        tried = piloted(connection.client(), protocol, cohort)
+        tried = piloted(connection, protocol, cohort)
     if old is not None:
         size = old.block
     else:

@@ -26,7 +26,7 @@ from .store import digest
 
 # What a simulated number depends on, as folders and files of the package.
 SIMULATION_SOURCES = ("models", "cohorts", "trials/endpoints", "trials/simulate.py", "trials/protocol.py")
-ANALYSIS_SOURCES = ("models/randomness.py", "trials", "workflows/analyse.py")
+ANALYSIS_SOURCES = ("models/engine/lanes", "models/randomness.py", "trials", "workflows/analyse.py")
 
 
 class Quarantined(BaseModel, frozen=True, extra="forbid"):

@@ -91,7 +91,7 @@ def run_trial(
         if bank.is_refused:
             return _refused(folder, protocol, bank)
         notify(Progress("analysis", 0, 0))
-        results, passed = analyse_run(folder, protocol, bank.outcomes, bank.digest, cluster)
+        results, passed = analyse_run(folder, protocol, bank.outcomes, bank.digest)
     return RunResult(folder.root, bank.digest, bank.failed, 0 if passed else GATE_FAILED, results)
 
 

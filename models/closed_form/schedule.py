@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
-from ..dosing.events import Events
+from ..dosing import timeline as dosing
+from ..dosing.events import Events, with_rows_at
 from ..dosing.layout import Layout, Modifiers
-from ..dosing.timeline import Replace, Reset, Stage, Steady, stages
-from .kernel import NOTHING, REPLACE, RESET, STEADY, merge
+from ..dosing.timeline import Rows, doses_of, read_rows, timeline
+from .kernel import BOLUS, NOTHING, RATE, REPLACE, RESET, STEADY, merge
+
+# The kernel's number of what a timeline shows; the openings of stages mean nothing to it.
+_KIND = np.full(dosing.NOTHING + 1, NOTHING)
+_KIND[[dosing.EMPTIED, dosing.REPLACED, dosing.STEADY, dosing.BOLUS, dosing.RATE]] = RESET, REPLACE, STEADY, BOLUS, RATE
 
 
 @dataclass(frozen=True)
@@ -40,66 +44,37 @@ def make_schedule(events: Events, layout: Layout, modified: Modifiers, times: np
 
     Twins whose doses are modified alike share one row; what a row holds does not depend on who shares it.
     """
-    arrays = (modified.bioavailability, modified.lag, modified.rate, modified.duration)
-    if all(np.array_equal(a, np.broadcast_to(a[:1], a.shape), equal_nan=True) for a in arrays):
-        modified = Modifiers(arrays[0][:1], arrays[1][:1], arrays[2][:1], arrays[3][:1], modified.valid[:1])
-    rows = len(modified.valid)
+    if modified.alike():
+        modified = modified.take(slice(1))
+    lines = len(modified.valid)
     begin = min(float(events.time[0]), float(times[0]))
-    plan = stages(events, layout, modified, begin, float(times[-1]))
-    time, kind, where, value, steady = _flatten(plan, rows)
-    applied = _applied(plan, time, times, rows)
-    if rows == 1:
+    table, _ = with_rows_at(events, times[-1:], np.zeros(1, np.int64))  # doses are laid out until then
+    rows = read_rows(table, layout, np.zeros(len(table), bool))
+    shown = timeline(rows, modified, np.zeros(lines, np.int64))
+    unused = shown.kind == dosing.NOTHING
+    time = np.where(unused, table.time[-1], shown.time)
+    kind = np.where(unused, NOTHING, _KIND[shown.kind])
+    value, steady = shown.value.copy(), _steady_doses(rows, modified)
+    is_steady = shown.kind == dosing.STEADY
+    value[is_steady] = np.searchsorted(np.flatnonzero(rows.steady), shown.row[is_steady])
+    applied = np.zeros((lines, times.size), np.int64)
+    merge(time, times, 0, times.size, 0, applied)
+    if lines == 1:
         found = [a[None] for a in _shared_gaps(time[0], applied[0], times, begin)]
     else:
         found = _own_gaps(time, applied, times, begin)
     gap, event_gap, block_first, block_gap = found
-    has_infusions = bool(((kind == 1) & (value != 0)).any())
-    return Schedule(kind, where, value, steady, gap, event_gap, block_first, block_gap, has_infusions)
+    has_infusions = bool(((kind == RATE) & (value != 0)).any())
+    return Schedule(kind, shown.place, value, steady, gap, event_gap, block_first, block_gap, has_infusions)
 
 
-def _flatten(plan: list[Stage], rows: int) -> tuple[np.ndarray, ...]:
-    time, kind, where, value = [], [], [], []
-    steady: list[np.ndarray] = []
-
-    def append(at: float, what: int, compartment: int, number: float) -> None:
-        time.append(np.full((rows, 1), at))
-        kind.append(np.full((rows, 1), what))
-        where.append(np.full((rows, 1), compartment))
-        value.append(np.full((rows, 1), number))
-
-    for stage in plan:
-        for opening in stage.openings:
-            match opening:
-                case Reset():
-                    append(stage.start, RESET, 0, 0.0)
-                case Replace(compartment, amount):
-                    append(stage.start, REPLACE, compartment, amount)
-                case Steady():
-                    append(stage.start, STEADY, opening.compartment, len(steady))
-                    o = opening
-                    numbers: list[npt.ArrayLike] = [o.amount, o.rate, o.duration, o.lag, o.interval, float(o.superpose)]
-                    steady.append(np.stack([np.broadcast_to(v, (rows,)) for v in numbers], axis=1))
-        unused = np.isinf(stage.time)
-        time.append(np.where(unused, stage.stop, stage.time))
-        kind.append(np.where(unused, NOTHING, stage.kind))
-        where.append(stage.compartment)
-        value.append(stage.value)
-    table = np.stack(steady, axis=1) if steady else np.zeros((rows, 0, 6))
-    flat = [np.concatenate(a, axis=1) for a in (time, kind, where, value)]
-    return flat[0], flat[1].astype(np.int64), flat[2].astype(np.int64), flat[3].astype(np.float64), table
-
-
-def _applied(plan: list[Stage], time: np.ndarray, times: np.ndarray, rows: int) -> np.ndarray:
-    """How many events each sample comes after, (row, sample): those of its stage up to its time, and all before."""
-    out = np.zeros((rows, times.size), np.int64)
-    offset = 0
-    for i, stage in enumerate(plan):
-        count = len(stage.openings) + stage.time.shape[1]
-        first = int(np.searchsorted(times, stage.start))
-        last = int(np.searchsorted(times, stage.stop)) if i + 1 < len(plan) else times.size
-        merge(time[:, offset : offset + count], times, first, last, offset, out)
-        offset += count
-    return out
+def _steady_doses(rows: Rows, modified: Modifiers) -> np.ndarray:
+    """Amount, rate, duration, lag, interval and superpose of every steady dose, (line, steady dose, 6)."""
+    which, lines = np.flatnonzero(rows.steady), len(modified.valid)
+    d = doses_of(rows, modified, np.repeat(np.arange(lines), len(which)), np.tile(which, lines))
+    superpose = np.tile(rows.events.ss[which] == 2, lines).astype(np.float64)
+    columns = (d.amount, d.rate, d.duration, d.lag, d.interval, superpose)
+    return np.stack(columns, axis=1).reshape(lines, len(which), 6)
 
 
 def _own_gaps(time: np.ndarray, applied: np.ndarray, times: np.ndarray, begin: float) -> list[np.ndarray]:

@@ -159,28 +159,33 @@ def _check_regular_doses(e: Events, report: _Report) -> None:
 
 
 def _check_compartments(e: Events, layout: Layout, report: _Report) -> None:
-    where = [layout.index(str(c)) for c in e.cmt]
-    unknown = np.array([w is None for w in where], bool)
+    where = layout.positions(e.cmt)
     report(
-        unknown & (e.evid != RESET),
+        (where < 0) & (e.evid != RESET),
         "CMT",
         lambda i: f"{e.cmt[i]} is no compartment of the model; {layout.describe(str(e.cmt[i]))}",
     )
-    needs = (
-        ("infusion", e.rate != 0, "has no input for an infusion; write RATE 0, or give its layout one"),
-        ("rate", e.rate == MODELLED_RATE, "has no modelled rate; write the rate, or name its parameter in the layout"),
-        (
-            "duration",
-            e.rate == MODELLED_DURATION,
-            "has no modelled duration; write the rate, or name its parameter in the layout",
-        ),
-    )
-    for attribute, asked, text in needs:
-        lacking = [w is not None and not getattr(layout.compartments[w], attribute) for w in where]
+
+    def needed(by: np.ndarray, lacking: list[bool], text: str) -> None:
         report(
-            e.is_dose & asked & np.array(lacking, bool),
+            e.is_dose & by & (where >= 0) & np.array(lacking, bool)[where],
             "RATE",
-            lambda i, text=text: (  # type: ignore[misc]
-                f"{e.rate[i]:g}, but compartment {layout.compartments[where[i] or 0].state!r} {text}"
-            ),
+            lambda i: f"{e.rate[i]:g}, but compartment {layout.compartments[where[i]].state!r} {text}",
         )
+
+    parts = layout.compartments
+    needed(
+        e.rate != 0,
+        [not c.infusion for c in parts],
+        "has no input for an infusion; write RATE 0, or give its layout one",
+    )
+    needed(
+        e.rate == MODELLED_RATE,
+        [not c.rate for c in parts],
+        "has no modelled rate; write the rate, or name its parameter in the layout",
+    )
+    needed(
+        e.rate == MODELLED_DURATION,
+        [not c.duration for c in parts],
+        "has no modelled duration; write the rate, or name its parameter in the layout",
+    )

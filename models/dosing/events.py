@@ -6,13 +6,15 @@ ADDL, SS).
     ID    whose record
     TIME  in the time unit of the model; may go back only at a reset (EVID 3 or 4)
     EVID  0 observation, 1 dose, 2 other (a change of covariates, a time to predict at), 3 reset, 4 reset and dose,
-          5 replace: the amount in CMT becomes AMT, whatever was there (the convention of rxode2)
+          5 replace: the amount in CMT becomes AMT, whatever was there (the number is that of rxode2); AMT is the
+          amount itself, without bioavailability or lag
     AMT   dose, in the amount unit of the model
     CMT   number (from 1) or name of the compartment; 0: the default one
     RATE  0 bolus, > 0 rate of an infusion, -1 rate and -2 duration are parameters of the model
     ADDL  so many further doses like this one, every II
-    SS    1: the state becomes the periodic one of this dose every II, whatever was before; 2: it is added to what is
-          there; with II = 0, AMT = 0 and RATE > 0 the state of a constant infusion that ends at TIME
+    SS    1: the state becomes the periodic one of this dose every II, whatever was before; 2: what such doses add to
+          the body is added to what is there; with II = 0, AMT = 0 and RATE > 0 the state of a constant infusion that
+          ends at TIME. Covariates are those of the row itself.
     MDV   1: DV is no measurement
     DV    measurement
 
@@ -153,6 +155,32 @@ def make_events(
     )
 
 
-def in_order(events: Events) -> Events:
-    """The same records of one subject sorted by time; simultaneous ones keep their order."""
-    return events.take(np.argsort(events.time, kind="stable"))
+def with_rows_at(events: Events, times: np.ndarray, like: np.ndarray) -> tuple[Events, np.ndarray]:
+    """Records with rows (EVID 2) more that predict at `times`, each after the rows of that time on the clock of `like`.
+
+    Parameters
+    ----------
+    times : array (new row,); like : array (new row,), a row of the same subject and the same clock
+
+    Returns
+    -------
+    The records, and where the old and then the new rows stand in them.
+    """
+    new = np.r_[True, (events.id[1:] != events.id[:-1]) | (events.time[1:] < events.time[:-1])]
+    clock = np.cumsum(new[: len(events)])
+    extra = make_events(
+        times, evid=OTHER, id=events.id[like], covariates={n: _missing(v) for n, v in events.covariates.items()}
+    )
+    is_new = np.repeat([False, True], [len(events), len(extra)])
+    order = np.lexsort((is_new, np.r_[events.time, times], np.r_[clock, clock[like]]))
+    columns: dict[str, Any] = {
+        f.name: np.concatenate([getattr(events, f.name), getattr(extra, f.name)])[order]
+        for f in fields(events)
+        if f.name != "covariates"
+    }
+    covariates = {name: np.concatenate([v, extra.covariates[name]])[order] for name, v in events.covariates.items()}
+    return Events(**columns, covariates=covariates), np.argsort(order)
+
+
+def _missing(values: np.ndarray) -> str | float:
+    return "" if values.dtype.kind == "U" else np.nan

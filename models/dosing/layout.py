@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -38,6 +38,8 @@ class Layout:
     default: str = ""
 
     def __post_init__(self) -> None:
+        if not (isinstance(self.compartments, tuple | list) and all(hasattr(c, "state") for c in self.compartments)):
+            raise ValueError("a layout is a tuple of compartments; write Layout((Compartment('gut'),))")
         names = [c.state for c in self.compartments]
         inputs = [c.infusion for c in self.compartments if c.infusion]
         if len(set(names)) < len(names) or len(set(inputs)) < len(inputs):
@@ -54,6 +56,12 @@ class Layout:
             return names.index(cmt)
         number = int(cmt) if cmt.isascii() and cmt.isdigit() else 0
         return number - 1 if 1 <= number <= len(names) else None
+
+    def positions(self, cmt: np.ndarray) -> np.ndarray:
+        """`index` of every CMT of a column, -1 where there is none."""
+        words = cmt.tolist()
+        known = {word: self.index(word) for word in set(words)}
+        return np.array([-1 if known[word] is None else known[word] for word in words], dtype=np.int64)
 
     def describe(self, cmt: str) -> str:
         """What a CMT may be, for a message about one that is not."""
@@ -75,6 +83,15 @@ class Modifiers:
     rate: np.ndarray
     duration: np.ndarray
     valid: np.ndarray
+
+    def take(self, twins: slice) -> Modifiers:
+        """Those of some twins."""
+        return Modifiers(*(getattr(self, f.name)[twins] for f in fields(self)))
+
+    def alike(self) -> bool:
+        """Whether all twins have the same."""
+        arrays = (self.bioavailability, self.lag, self.rate, self.duration)
+        return all(np.array_equal(a, np.broadcast_to(a[:1], a.shape), equal_nan=True) for a in arrays)
 
 
 def modifiers(layout: Layout, values: Mapping[str, np.ndarray], twins: int) -> Modifiers:

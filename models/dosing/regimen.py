@@ -100,6 +100,8 @@ class Regimen:
         RegimenError
             A route without a compartment, a scaled dose without weight or surface, a unit of another dimension.
         """
+        if time_unit not in _MODEL_HOURS:
+            raise RegimenError(f"time_unit is {time_unit!r}; write one of {', '.join(_MODEL_HOURS)}")
         hour = _MODEL_HOURS[time_unit]
         rows = []
         time = start

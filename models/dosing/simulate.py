@@ -1,46 +1,75 @@
-"""Carry event records out with the ensemble engine."""
+"""Event records carried out with the ensemble engine: one table for many twins, or a data set of many subjects."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from ..engine import Records, System, solve
+from ..engine import System, checks
 from ..model import Status, Tolerance
+from .carry import Carried, Plan, carry_out
 from .checks import check_events
-from .events import RESET, RESET_AND_DOSE, Events
+from .covariates import CovariateRule, read_covariates
+from .events import Events, with_rows_at
 from .layout import Layout, modifiers
-from .steady_state import periodic_state
-from .timeline import RATE, Replace, Reset, Stage, Steady, stages
+from .reactive import Reactive, reactive
+from .rules import Rule
+from .timeline import Planned, planned_doses, read_rows, timeline
 
-CovariateRule = Literal["locf", "nocb"]
+
+@dataclass(frozen=True)
+class Given:
+    """Doses that were really given, (dose,), by twin and time.
+
+    `amount` went into `compartment`, before bioavailability; the regimen had `planned` it (0 for a dose beside the
+    regimen), and `rule` is the name of the rule that gave it ("" for one of the regimen).
+    """
+
+    twin: np.ndarray
+    time: np.ndarray
+    compartment: np.ndarray
+    amount: np.ndarray
+    planned: np.ndarray
+    rule: np.ndarray
 
 
 @dataclass(frozen=True)
 class Simulated:
-    """`samples` (twin, time, state), rows of failed twins NaN; `status` (twin,) int8 and `failed_at` (twin,)."""
+    """What became of twins.
+
+    `samples` (twin, time, state), rows of failed twins NaN, as are times after an event that ends a twin; `status`
+    (twin,) int8; `failed_at` (twin,), NaN where completed; `ended_at` (twin,), the end, an event's or the failure's.
+    `event_times` (twin, event, kept) and `event_counts` (twin, event) are of the events `events` by name: those of the
+    system, then those of rules. `given` are the doses given under rules, None without rules.
+    """
 
     samples: np.ndarray
     status: np.ndarray
     failed_at: np.ndarray
+    ended_at: np.ndarray
+    events: tuple[str, ...]
+    event_times: np.ndarray
+    event_counts: np.ndarray
+    given: Given | None = None
 
 
-@dataclass
-class _Run:
-    """What is carried from stage to stage."""
+@dataclass(frozen=True)
+class _Asked:
+    """Everything that `simulate` and `predict` are told alike."""
 
-    y: np.ndarray
-    u: np.ndarray
-    status: np.ndarray
-    failed_at: np.ndarray
-
-    def fail(self, who: np.ndarray, code: np.ndarray, at: npt.ArrayLike) -> None:
-        first = who & (self.status == Status.COMPLETED)
-        self.status[first] = np.broadcast_to(code, first.shape)[first]
-        self.failed_at[first] = np.broadcast_to(at, first.shape)[first]
+    system: System
+    layout: Layout
+    p: np.ndarray
+    y0: npt.ArrayLike | None
+    covariates: CovariateRule
+    tolerance: Tolerance | None
+    free: tuple[str, ...]
+    rules: tuple[Rule, ...]
+    units: Mapping[str, str] | None
+    kept: int
 
 
 def simulate(
@@ -54,6 +83,9 @@ def simulate(
     covariates: CovariateRule = "locf",
     tolerance: Tolerance | None = None,
     free: tuple[str, ...] = (),
+    rules: Sequence[Rule] = (),
+    units: Mapping[str, str] | None = None,
+    keep_events: int = 16,
 ) -> Simulated:
     """Twins that all get the records of one subject, each with its own parameters.
 
@@ -68,50 +100,39 @@ def simulate(
     covariates : a covariate that the system has as an input is carried forward from its row ("locf") or holds from the
         row before until its own ("nocb")
     free : states without a periodic value, see `periodic_state`
+    rules : what doses obey; `units` of the states that their quantities are read in, see `reactive`
+    keep_events : times kept of each event
 
     Raises
     ------
     DosingError
         Records that do not fit the layout.
+    RuleError
+        Rules that do not fit the system.
     ValueError
         More than one subject, or `times` for a clock that starts anew.
     """
-    check_events(events, layout)
+    if not hasattr(events, "evid"):
+        cure = "write make_events(...), or parse_regimen(text).events(routes, time_unit=...)"
+        raise TypeError(f"events is {type(events).__name__}; {cure}")
     if len(events) == 0 or len(set(events.id.tolist())) > 1:
         raise ValueError("simulate takes the records of one subject; use predict for a data set")
-    unknown = [c.state for c in layout.compartments if c.state not in system.states]
-    unknown += [c.infusion for c in layout.compartments if c.infusion and c.infusion not in system.inputs]
-    if unknown:
-        raise ValueError(f"the layout names {unknown[0]!r}, which is neither a state nor an input of {system.name!r}")
-    parameters = np.array(p, dtype=np.float64, ndmin=2)
-    twins = len(parameters)
-    initial = np.zeros((twins, len(system.states))) if y0 is None else np.array(y0, np.float64, ndmin=2)
-    modified = modifiers(layout, dict(zip(system.parameters, parameters.T, strict=True)), twins)
-    wanted = None if times is None else np.asarray(times, np.float64)
-    if wanted is not None and (np.diff(events.time) < 0).any():
-        raise ValueError("the clock of these records starts anew, so times are ambiguous; add observation rows instead")
-    ends = (np.inf, -np.inf) if wanted is None or not wanted.size else (float(wanted[0]), float(wanted[-1]))
-    plan = stages(events, layout, modified, *ends)
-    settings = _covariate_settings(system, events, covariates)
-    run = _Run(initial.copy(), np.zeros((twins, len(system.inputs))), np.ones(twins, np.int8), np.full(twins, np.nan))
-    for _, column, value, _ in reversed(settings):
-        run.u[:, column] = value  # what is written last is the first setting: it holds before the first row as well
-    run.fail(~modified.valid, np.array(Status.CONSTRAINT), plan[0].start)
-    out = np.full((twins, len(events) if wanted is None else wanted.size, len(system.states)), np.nan)
-    for i, stage in enumerate(plan):
-        until_row = plan[i + 1].first_row if i + 1 < len(plan) else len(events)
-        if wanted is None:
-            which = np.arange(stage.first_row, until_row)
-            clock = events.time
-        else:
-            clock = wanted
-            later = i + 1 < len(plan)
-            which = np.flatnonzero((wanted >= stage.start) & ((wanted < stage.stop) if later else True))
-        mine = [s for s in settings if stage.first_row <= s[3] < until_row]
-        _open(system, layout, stage, parameters, initial, run, mine, tolerance, free)
-        _carry(system, layout, stage, parameters, run, mine, clock[which], which, out, tolerance)
-    out[run.status != Status.COMPLETED] = np.nan
-    return Simulated(out, run.status, run.failed_at)
+    check_events(events, layout)
+    parameters = checks.table("p", p, None, "parameter", system.parameters)
+    asked = _Asked(system, layout, parameters, y0, covariates, tolerance, free, tuple(rules), units, keep_events)
+    table, rows = events, np.arange(len(events))
+    if times is not None:
+        if (np.diff(events.time) < 0).any():
+            raise ValueError(
+                "the clock of these records starts anew, so times are ambiguous; add observation rows instead"
+            )
+        clock = np.asarray(times, np.float64)
+        if not (clock.ndim == 1 and (clock[1:] >= clock[:-1]).all()):
+            raise ValueError("times must be one sorted row, the same for all twins")
+        table, place = with_rows_at(events, clock, np.zeros(clock.size, np.int64))
+        rows = place[len(events) :]
+    found = _carried(asked, table, np.zeros(len(parameters), np.int64), rows)
+    return replace(found, samples=found.samples.reshape(len(parameters), len(rows), len(system.states)))
 
 
 def predict(
@@ -124,176 +145,108 @@ def predict(
     covariates: CovariateRule = "locf",
     tolerance: Tolerance | None = None,
     free: tuple[str, ...] = (),
+    rules: Sequence[Rule] = (),
+    units: Mapping[str, str] | None = None,
+    keep_events: int = 16,
 ) -> Simulated:
     """The state at every row of a data set, each subject with its own row of `p` (subject, parameter).
 
     Returns
     -------
-    Simulated with `samples` (row, state); `status` and `failed_at` are (subject,). `y0` is (subject, state).
+    Simulated with `samples` (row, state); `status`, `failed_at` and the like are by subject. `y0` is (subject, state).
     """
     check_events(events, layout)
-    subjects = list(events.subjects())
-    parameters = np.array(p, dtype=np.float64, ndmin=2)
-    if len(parameters) != len(subjects):
-        raise ValueError(f"p has {len(parameters)} rows, the records are those of {len(subjects)} subjects")
-    start = None if y0 is None else np.array(y0, np.float64, ndmin=2)
-    parts = [
-        simulate(
-            system, layout, subject, parameters[[k]], None if start is None else start[[k]],
-            covariates=covariates, tolerance=tolerance, free=free,
-        )
-        for k, subject in enumerate(subjects)
-    ]  # fmt: skip
+    parameters = checks.table("p", p, None, "parameter", system.parameters)
+    subjects = int((events.id[1:] != events.id[:-1]).sum()) + (len(events) > 0)
+    if len(parameters) != subjects:
+        raise ValueError(f"p has {len(parameters)} rows, the records are those of {subjects} subjects")
+    asked = _Asked(system, layout, parameters, y0, covariates, tolerance, free, tuple(rules), units, keep_events)
+    return _carried(asked, events, np.arange(subjects), np.arange(len(events)))
+
+
+def _carried(asked: _Asked, events: Events, subject: np.ndarray, wanted: np.ndarray) -> Simulated:
+    """Twins of the subjects of checked records, carried to their ends; the state at the `wanted` rows, twin by twin."""
+    layout, twins, states = asked.layout, len(asked.p), len(asked.system.states)
+    _check_layout(asked.system, layout)
+    system, table, made, planned = asked.system, events, None, None
+    nothing = np.zeros((twins, states))
+    initial = checks.table("y0", nothing if asked.y0 is None else asked.y0, twins, "state", asked.system.states)
+    place = np.arange(len(events))
+    if asked.rules:
+        made = reactive(asked.system, layout, asked.rules, asked.units)
+        system = made.system
+        initial = np.hstack([initial, np.ones((twins, len(made.shares)))])
+        planned = planned_doses(read_rows(events, layout, np.zeros(len(events), bool)))
+        # What share of a dose is given is read at its time.
+        table, place = with_rows_at(events, planned.time, planned.row)
+    sampled = np.zeros(len(table), bool)
+    sampled[place[wanted]] = sampled[place[len(events) :]] = True
+    rows = read_rows(table, layout, sampled)
+    modified = modifiers(layout, dict(zip(system.parameters, asked.p.T, strict=True)), twins)
+    values = read_covariates(system, rows, asked.covariates)
+    # Twins of one table whose doses are modified alike share one line.
+    alike = len(rows.first) == 1 and modified.alike()
+    line = np.zeros(twins, np.int64) if alike else np.arange(twins)
+    lines = (modified.take(slice(1)), subject[:1]) if alike else (modified, subject)
+    plan = Plan(
+        system, layout, rows, timeline(rows, *lines, values.settings, bool(made)), values, modified, subject, line,
+        sampled, asked.p, initial, asked.tolerance, (*asked.free, *(made.shares if made else ())), asked.kept, made,
+    )  # fmt: skip
+    done = carry_out(plan)
+    told = [i for i, event in enumerate(system.events) if made and event.name in {rule.name for rule in made.beside}]
+    most = int(done.event_counts[:, told].max(initial=0))
+    if most > plan.kept:  # more doses beside the regimen than there was room for
+        done = carry_out(replace(plan, kept=most))
+    failed = done.status != Status.COMPLETED
+    if failed.any():
+        done.out[failed[plan.sampled_rows()[0]]] = np.nan
+    samples, given = done.out, None
+    if made and planned:
+        twin, row = plan.sampled_rows()
+        dose = np.full(len(table), -1)
+        dose[place[len(events) :]] = np.arange(len(planned.row))
+        read = dose[row] >= 0
+        shares = done.out[read, states:]
+        given = _given(made, done, events.amt, rows.compartment[place], planned, twin[read], dose[row[read]], shares)
+        samples = done.out[~read, :states]
     return Simulated(
-        np.concatenate([part.samples[0] for part in parts]),
-        np.concatenate([part.status for part in parts]),
-        np.concatenate([part.failed_at for part in parts]),
-    )
+        samples, done.status, np.where(failed, done.ended_at, np.nan), done.ended_at,
+        tuple(event.name for event in system.events), done.event_times, done.event_counts, given,
+    )  # fmt: skip
 
 
-def _covariate_settings(system: System, events: Events, rule: CovariateRule) -> list[tuple[float, int, float, int]]:
-    """(time, input, value, row) wherever a covariate that is an input changes."""
-    if rule not in ("locf", "nocb"):
-        raise ValueError(f"covariates={rule!r} is not known; write 'locf' or 'nocb'")
-    out = []
-    rows = np.arange(len(events))
-    for name, values in events.covariates.items():
-        if name not in system.inputs:
-            continue
-        if values.dtype.kind == "U":
-            raise ValueError(f"the covariate {name!r} is an input of {system.name!r} but holds words; write numbers")
-        good = np.flatnonzero(~np.isnan(values))
-        if good.size == 0:
-            raise ValueError(f"the covariate {name!r} is an input of {system.name!r} but has no value")
-        back = good[np.clip(np.searchsorted(good, rows, "right") - 1, 0, None)]
-        ahead = good[np.clip(np.searchsorted(good, rows, "left"), None, good.size - 1)]
-        filled = values[back] if rule == "locf" else values[ahead]
-        restart = np.isin(events.evid, (RESET, RESET_AND_DOSE)) & np.r_[False, np.diff(events.time) < 0]
-        last = np.nan
-        for row in rows:
-            looks_ahead = rule == "nocb" and row + 1 < len(rows) and not restart[row + 1]
-            value = filled[row + 1] if looks_ahead else filled[row]
-            if value != last:
-                out.append((float(events.time[row]), system.inputs.index(name), float(value), int(row)))
-            last = value
-    return out
+def _check_layout(system: System, layout: Layout) -> None:
+    unknown = [c.state for c in layout.compartments if c.state not in system.states]
+    unknown += [c.infusion for c in layout.compartments if c.infusion and c.infusion not in system.inputs]
+    if unknown:
+        raise ValueError(f"the layout names {unknown[0]!r}, which is neither a state nor an input of {system.name!r}")
 
 
-def _open(
-    system: System,
-    layout: Layout,
-    stage: Stage,
-    p: np.ndarray,
-    initial: np.ndarray,
-    run: _Run,
-    settings: list[tuple[float, int, float, int]],
-    tolerance: Tolerance | None,
-    free: tuple[str, ...],
-) -> None:
-    for time, column, value, _ in settings:
-        if time <= stage.start:
-            run.u[:, column] = value
-    infusions = [system.inputs.index(c.infusion) for c in layout.compartments if c.infusion]
-    for opening in stage.openings:
-        match opening:
-            case Reset():
-                run.y = initial.copy()
-                run.u[:, infusions] = 0.0
-            case Replace(compartment, amount):
-                run.y[:, system.states.index(layout.compartments[compartment].state)] = amount
-            case Steady():
-                quiet = run.u.copy()
-                quiet[:, infusions] = 0.0
-                found, code = _steady(system, layout, opening, p, initial, quiet, tolerance, free)
-                run.fail(code != Status.COMPLETED, code, stage.start)
-                held = np.isin(system.states, free)
-                if opening.superpose:
-                    run.y = run.y + np.where(held, 0.0, found - initial)
-                else:
-                    run.y, run.u = np.where(held, run.y, found), quiet
+def _given(
+    made: Reactive, done: Carried, amt: np.ndarray, compartment: np.ndarray, planned: Planned, twin: np.ndarray,
+    dose: np.ndarray, shares: np.ndarray,
+) -> Given:  # fmt: skip
+    """Doses of the regimen, by the `shares` (entry, compartment) read at `dose` of `twin`, and those of rules."""
+    row = planned.row[dose]
+    share = shares[np.arange(len(row)), compartment[row]]
+    there = np.isfinite(share)  # not after the end of a twin
+    places = np.array([name.removeprefix("rules: share, ") for name in made.shares])
+    parts = [(twin, planned.time[dose], places[compartment[row]], amt[row] * share, amt[row], np.full(len(row), ""))]
+    parts = [tuple(column[there] for column in parts[0])]
+    names = [event.name for event in made.system.events]
+    for rule, amount in made.beside.items():
+        who, time = _times(done, names.index(rule.name))
+        parts.append(
+            (who, time, np.full(len(who), rule.to), np.full(len(who), amount), np.zeros(len(who)),
+             np.full(len(who), rule.name))
+        )  # fmt: skip
+    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    order = np.lexsort((columns[1], columns[0]))
+    return Given(*(column[order] for column in columns))
 
 
-def _steady(
-    system: System,
-    layout: Layout,
-    dose: Steady,
-    p: np.ndarray,
-    initial: np.ndarray,
-    quiet: np.ndarray,
-    tolerance: Tolerance | None,
-    free: tuple[str, ...],
-) -> tuple[np.ndarray, np.ndarray]:
-    """The periodic state of one dose alone, and its status."""
-    twins = len(p)
-    place = layout.compartments[dose.compartment]
-    target = system.states.index(place.state)
-    start = quiet.copy()
-    records = Records.empty(twins, 3)
-    if not dose.infused:
-        records.time[:, 0] = np.mod(dose.lag, dose.interval)
-        records.target[:, 0], records.value[:, 0] = target, dose.amount
-        found = periodic_state(system, p, dose.interval, records, initial, start, tolerance, free)
-        return found.y, found.status
-    column = system.inputs.index(place.infusion)
-    if dose.interval == 0:
-        start[:, column] = dose.rate
-        # A constant input has no period of its own; any stretch of time does.
-        found = periodic_state(system, p, _stretch(system), records, initial, start, tolerance, free)
-        return found.y, found.status
-    base = np.floor(dose.duration / dose.interval)
-    rest = dose.duration - base * dose.interval
-    on = np.mod(dose.lag, dose.interval)
-    off = np.mod(on + rest, dose.interval)
-    wraps = on + rest >= dose.interval
-    start[:, column] = dose.rate * (base + wraps)
-    records.target[:, :2] = system.input_target(place.infusion)
-    records.time[:, 0], records.time[:, 1] = np.where(wraps, off, on), np.where(wraps, on, off)
-    records.value[:, 0] = dose.rate * np.where(wraps, base, base + 1)
-    records.value[:, 1] = dose.rate * np.where(wraps, base + 1, base)
-    found = periodic_state(system, p, dose.interval, records, initial, start, tolerance, free)
-    return found.y, found.status
-
-
-def _stretch(system: System) -> float:
-    return {"second": 3600.0, "minute": 60.0, "hour": 24.0, "day": 7.0, "week": 4.0}.get(system.time_unit, 1.0)
-
-
-def _carry(
-    system: System,
-    layout: Layout,
-    stage: Stage,
-    p: np.ndarray,
-    run: _Run,
-    settings: list[tuple[float, int, float, int]],
-    times: np.ndarray,
-    which: np.ndarray,
-    out: np.ndarray,
-    tolerance: Tolerance | None,
-) -> None:
-    """Integrate one stage and write the samples of the positions `which`."""
-    states = np.array([system.states.index(c.state) for c in layout.compartments])
-    inputs = np.array([len(system.states) + system.inputs.index(c.infusion) if c.infusion else -1
-                       for c in layout.compartments])  # fmt: skip
-    target = np.where(stage.kind == RATE, inputs[stage.compartment], states[stage.compartment])
-    extra = [s for s in settings if s[0] > stage.start]
-    twins = len(p)
-    records = Records(
-        np.concatenate([stage.time, np.broadcast_to([s[0] for s in extra], (twins, len(extra)))], axis=1),
-        np.concatenate(
-            [target, np.broadcast_to([len(system.states) + s[1] for s in extra], (twins, len(extra)))], axis=1
-        ).astype(np.int64),
-        np.concatenate([stage.value, np.broadcast_to([s[2] for s in extra], (twins, len(extra)))], axis=1),
-    ).sorted()
-    if stage.stop > stage.start:
-        early = Records(np.where(records.time < stage.stop, records.time, np.inf), records.target, records.value)
-        found = solve(system, run.y, p, stage.start, stage.stop, early, times, tolerance, run.u)
-        out[:, which] = found.samples
-        run.fail(found.status != Status.COMPLETED, found.status, found.failed_at)
-        run.y, run.u = found.y_end, found.inputs_end
-    for j in range(records.time.shape[1]):  # those of its end, before the next stage opens
-        due = np.flatnonzero(records.time[:, j] == stage.stop)
-        where, value = records.target[due, j], records.value[due, j]
-        adds = where < len(system.states)
-        run.y[due[adds], where[adds]] += value[adds]
-        run.u[due[~adds], where[~adds] - len(system.states)] = value[~adds]
-    out[:, which[times == stage.stop]] = run.y[:, None, :]
+def _times(done: Carried, event: int) -> tuple[np.ndarray, np.ndarray]:
+    """Twin and time of every kept happening of an event of a twin that did not fail."""
+    times = np.where((done.status == Status.COMPLETED)[:, None], done.event_times[:, event], np.nan)
+    who, slot = np.nonzero(np.isfinite(times))
+    return who, times[who, slot]

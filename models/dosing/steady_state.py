@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,6 +66,8 @@ def periodic_state(
     bound = np.array([i for i, name in enumerate(system.states) if name not in free])
     period = np.broadcast_to(np.asarray(interval, np.float64), (twins,))
     u0 = np.zeros((twins, len(system.inputs))) if inputs0 is None else inputs0
+    # Below this size a state is held to the absolute tolerance.
+    small = max(tolerance.atol / max(tolerance.rtol, 1e-12), 1e-150)
     done = 0
 
     def phi(y: np.ndarray, who: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -90,7 +93,7 @@ def periodic_state(
     for _ in range(MAX_NEWTON):
         if active.size == 0:
             break
-        image, jacobian, code = _linearise(phi, y[active], active, bound)
+        image, jacobian, code = _linearise(phi, y[active], active, bound, small)
         done += 1 + len(bound)
         status[active[code != Status.COMPLETED]] = code[code != Status.COMPLETED]
         kept = code == Status.COMPLETED
@@ -113,14 +116,17 @@ def periodic_state(
     return PeriodicState(y, status, done)
 
 
-def _linearise(phi, y, who, bound):  # type: ignore[no-untyped-def]
+_Phi = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+def _linearise(phi: _Phi, y: np.ndarray, who: np.ndarray, bound: np.ndarray, small: float) -> tuple[np.ndarray, ...]:
     """Phi at y, its derivative by forward differences, and the worst status of the runs."""
     image, code = phi(y, who)
     jacobian = np.empty((len(who), len(bound), len(bound)))
-    size = np.abs(y).max(axis=1, initial=0.0)
+    size = np.maximum(1e-3 * np.abs(y).max(axis=1, initial=0.0), small)
     for column, i in enumerate(bound):
         bumped = y.copy()
-        delta = STEP * np.maximum(np.abs(y[:, i]), 1e-3 * size) + 1e-300
+        delta = STEP * np.maximum(np.abs(y[:, i]), size)
         bumped[:, i] += delta
         delta = bumped[:, i] - y[:, i]
         there, other = phi(bumped, who)

@@ -3,10 +3,11 @@
     system = System(name=..., states=..., parameters=..., inputs=..., rhs=..., time_unit="hour")
     solution = solve(system, y0, p, start, stop, records, sample_times, tolerance)
 
-`system` holds the equations, `trace` turns them into a list of operations, `derivatives` adds their Jacobian, `lanes/`
-writes all of it as the instructions of one step of several twins at a time, `compile` keeps what was compiled on disk,
-`kernel/` holds the driver of the lanes and what a model's own loop over time may use, `solve` drives a block of twins,
-and `reference` runs the same equations uncompiled through SciPy.
+`system` holds the equations and events, `checks` refuses what cannot be carried out, `trace` turns a system into a list
+of operations, `reciprocals` and `derivatives` rework it, `lanes/` writes all of it as the instructions of one step of
+several twins at a time, `compile` and `native` keep what was compiled on disk, `kernel/` holds the driver of the lanes,
+`solve` drives a block of twins, `follow` does so for a model whose own module (a device, a person: `kernel.device`
+shows one) acts on them as they go, and `reference` runs the same equations uncompiled through SciPy.
 """
 
 from .solve import Solution, solve

@@ -1,4 +1,4 @@
-"""Compile a system: its generated right-hand side beside copies of the kernel modules, kept on disk by content.
+"""Compile the loops of the kernel, with a model's own modules beside copies of it, kept on disk by content.
 
 The folder's name is a digest of everything compiled, so that a stale kernel can never be loaded: Numba's own cache does
 not notice when a function that a cached one calls has changed.
@@ -15,12 +15,11 @@ import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from .emit import rhs_source
+from .native import Native
 from .system import System
 
 _KERNEL = Path(__file__).parent / "kernel"
@@ -43,47 +42,59 @@ def cache_folder() -> Path:
         return fallback
 
 
-def compiled(system: System, drivers: Iterable[Path] = ()) -> ModuleType:
-    """The package that holds `rhs`, `tsit5`, `random` and any further `drivers` (paths of modules).
+def compiled(system: System, device: Path, *others: Path) -> ModuleType:
+    """The package that holds `loop.follow` for one device: a module like `kernel.device`, and others that it imports.
 
-    A driver is an ordinary module of a model that imports from `engine.kernel`; in the compiled package these imports
-    lead to the system's own right-hand side.
+    These are ordinary modules of a model that import from `engine.kernel`; in the compiled package the imports lead to
+    copies, and `kernel.rows` holds the rows of the system.
     """
     with _LOADING:  # threads of one process would otherwise meet a package that is half imported
-        return _load(rhs_source(system), tuple(drivers))
+        return _load(_rows_source(system), device, others)
 
 
-def shared_driver() -> ModuleType:
+def shared_driver() -> Native:
     """The compiled driver of lanes: it knows no system, so it is compiled once for all."""
-    with _LOADING:
-        return _shared()
+    return _driver(cache_folder())
 
 
 @cache
-def _shared() -> ModuleType:
-    files = {name: (_KERNEL / name).read_text() for name in ("__init__.py", "driver.py")}
-    return _package(files, "").driver
+def _driver(folder: Path) -> Native:
+    return Native(f"{__package__}.kernel.driver", "drive", sorted(_KERNEL.glob("*.py")), folder)
 
 
 @cache
-def _load(source: str, drivers: tuple[Path, ...]) -> ModuleType:
-    files = {path.name: path.read_text() for path in sorted(_KERNEL.glob("*.py"))}
-    files["rhs.py"] = source
-    for driver in drivers:
-        files[driver.name] = _IMPORT.sub(r"from .\1 import", driver.read_text())
-    from .lanes.machine import writers_digest
+def _load(rows: str, device: Path, others: tuple[Path, ...]) -> ModuleType:
+    files = {path.name: path.read_text() for path in _KERNEL.glob("*.py")}
+    files |= {path.name: _IMPORT.sub(r"from .\1 import", path.read_text()) for path in (device, *others)}
+    files["rows.py"] = rows
+    if device.stem != "device":
+        files["device.py"] = f"from .{device.stem} import begin, leave, serve\n"
+    return _package(files)
 
-    return _package(files, writers_digest())
+
+def _rows_source(system: System) -> str:
+    """Source of a module like `kernel.rows`."""
+    lines = [
+        f'"""Rows of the block of {system.name} by name, written by the engine."""\n',
+        "from collections import namedtuple\n",
+        "from .driver import STATE\n",
+    ]
+    first = 0
+    for group, names in (("Y", system.states), ("P", system.parameters), ("U", system.inputs)):
+        after = first + len(names)
+        lines.append(f'{group} = namedtuple("{group}", {names!r})(*range(STATE + {first}, STATE + {after}))')
+        first = after
+    return "\n".join(lines) + "\n"
 
 
-def _package(files: dict[str, str], further: str) -> ModuleType:
-    """The package of these files, named by their content and by `further`, which they depend on."""
+def _package(files: dict[str, str]) -> ModuleType:
+    """The package of these files, named by their content."""
     import llvmlite
     import numba
     import numpy
 
     versions = f"{numba.__version__} {llvmlite.__version__} {numpy.__version__} {sys.version_info[:3]}"
-    text = f"{versions} {further}" + "".join(f"\0{name}\0{files[name]}" for name in sorted(files))
+    text = versions + "".join(f"\0{name}\0{files[name]}" for name in sorted(files))
     name = f"twinarm_kernel_{hashlib.sha256(text.encode()).hexdigest()[:20]}"
     folder = cache_folder() / name
     if not folder.exists():

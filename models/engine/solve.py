@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import cycle
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from ..model import Status, Tolerance
+from .checks import check_choice, check_records, check_sorted, period, table
 from .compile import cache_folder, shared_driver
+from .kernel.twins import HANDED_OVER, Lanes, Orders, Sizes, Twins
 from .lanes.equations import Program
 from .lanes.events import FIRST_LOOK, FROM_THE_START
-from .lanes.function import step_function
+from .lanes.function import StepFunction, step_function
 from .system import Records, System
 
 Method = Literal["auto", "tsit5", "dop853", "rodas5p"]
@@ -30,7 +32,8 @@ class Solution:
 
     `ended_at` (twin,) is the stop, or the time of the event or the failure that ended the twin, and `end_state`
     (twin, state) the state there. `event_times` (twin, event, kept) are the first times of each event, NaN where it
-    did not happen so often, `event_counts` (twin, event) how often it did.
+    did not happen so often, `event_counts` (twin, event) how often it did; `armed` (twin, event) is 1 where it may
+    happen, 0 where it must first go back beyond its hysteresis.
     """
 
     samples: np.ndarray
@@ -43,6 +46,7 @@ class Solution:
     end_state: np.ndarray
     event_times: np.ndarray
     event_counts: np.ndarray
+    armed: np.ndarray
 
 
 def solve(
@@ -58,6 +62,7 @@ def solve(
     method: Method = "auto",
     lanes: Literal[1, 4, 8] = 8,
     keep_events: int = 1,
+    armed: npt.ArrayLike | None = None,
 ) -> Solution:
     """Integrate every twin from `start` to `stop` in the system's time unit, each with its own adaptive step.
 
@@ -76,46 +81,47 @@ def solve(
         stability and that method's are longer by more than they cost.
     lanes : twins that one core carries at a time; changes the speed, never a bit of the result.
     keep_events : times kept of each event.
+    armed : `Solution.armed` of the call that this one goes on from; -1 where it goes on from none.
 
     Raises
     ------
     ValueError
-        Shapes that do not fit, unsorted records or samples, a record that names nothing.
+        Shapes that do not fit, unsorted records or samples, a record that names nothing, an unknown method.
+    TraceError
+        A function of the system that cannot be compiled.
     """
     tolerance = tolerance or Tolerance()
-    y = np.array(y0, dtype=np.float64, ndmin=2)
-    count = y.shape[0]
-    parameters = np.ascontiguousarray(p, dtype=np.float64).reshape(count, len(system.parameters))
-    if y.shape[1] != len(system.states):
-        raise ValueError(f"y0 has {y.shape[1]} states, {system.name!r} has {len(system.states)}")
+    check_choice(method, Method, lanes, tolerance)
+    y = table("y0", y0, None, "state", system.states)
+    count = len(y)
+    parameters = table("p", p, count, "parameter", system.parameters)
+    none = np.zeros((count, len(system.inputs)))
+    inputs = table("inputs0", none if inputs0 is None else inputs0, count, "input", system.inputs)
+    begin, end = period(start, stop, count)
     samples = _ended(sample_times)
-    if len(samples) not in (1, count):
+    if samples.ndim != 2 or len(samples) not in (1, count):
         raise ValueError(f"sample_times has {len(samples)} rows for {count} twins; give one row, or one for each")
+    check_sorted("samples", samples)
     records = records or Records.empty(count, 0)
-    if any((a[:, 1:] < a[:, :-1]).any() for a in (records.time, samples)):
-        raise ValueError("records and sample times must be sorted; use Records.sorted()")
-    targets = len(system.states) + len(system.inputs) + len(system.actions)
-    if records.target.size and not (records.target.min() >= 0 and records.target.max() < targets):
-        raise ValueError(
-            f"a record of {system.name!r} names the target {records.target.max()}; known: 0 to {targets - 1}"
-        )
-    driver, events = shared_driver(), len(system.events)
-    waits = [FROM_THE_START if event.fails else FIRST_LOOK for event in system.events]
-    twins = driver.Twins(
+    check_records(system, records, count)
+    events = len(system.events)
+    waits = np.array([FROM_THE_START if event.fails else FIRST_LOOK for event in system.events])
+    known = np.broadcast_to(-1.0 if armed is None else np.asarray(armed, np.float64), (count, events))
+    twins = Twins(
         y=y,
         p=parameters,
-        u=np.zeros((count, len(system.inputs))) if inputs0 is None else np.array(inputs0, np.float64),
-        start=np.broadcast_to(np.asarray(start, np.float64), (count,)).copy(),
-        stop=np.broadcast_to(np.asarray(stop, np.float64), (count,)).copy(),
+        u=inputs,
+        start=begin,
+        stop=end,
         pace=np.zeros((count, 4)),
-        armed=np.tile(waits, (count, 1)).reshape(count, events),
+        armed=np.where(known < 0.0, waits.reshape(1, events), known),
         status=np.zeros(count, np.int8),
         ended=np.full(count, np.nan),
         steps=np.zeros(count),
         times=np.full((count, events, keep_events), np.nan),
         counts=np.zeros((count, events), np.int64),
     )
-    orders = driver.Orders(
+    orders = Orders(
         time=np.ascontiguousarray(records.time, np.float64),
         target=np.ascontiguousarray(records.target, np.int64),
         value=np.ascontiguousarray(records.value, np.float64),
@@ -123,43 +129,55 @@ def solve(
         out=np.full((count, samples.shape[1] - 1, len(system.states)), np.nan),
         ends=np.array([event.ends or 0 for event in system.events], np.int64),
     )
-    methods, queue = _methods(system, method, tolerance), np.arange(count)
+    program, queue = Program.of(system), np.arange(count)
+    methods = _methods(program, method, tolerance)
     while queue.size:
-        _drive(driver, system, next(methods), lanes, tolerance, queue, twins, orders)
-        queue = np.flatnonzero(twins.status == driver.HANDED_OVER)
+        step = step_function(system, program, next(methods), lanes, cache_folder())
+        _drive(step, system, tolerance, queue, twins, orders)
+        queue = np.flatnonzero(twins.status == HANDED_OVER)
     failed = twins.status != Status.COMPLETED
     end_state = y.copy()
     y[failed] = np.nan
     orders.out[failed] = np.nan
     failed_at = np.where(failed, twins.ended, np.nan)
     return Solution(
-        orders.out, y, twins.u, twins.status, failed_at, twins.steps, twins.ended, end_state, twins.times, twins.counts
+        orders.out,
+        y,
+        twins.u,
+        twins.status,
+        failed_at,
+        twins.steps,
+        twins.ended,
+        end_state,
+        twins.times,
+        twins.counts,
+        twins.armed,
     )
 
 
-def _methods(system: System, method: Method, tolerance: Tolerance) -> Iterator[str]:
+def _methods(program: Program, method: Method, tolerance: Tolerance) -> Iterator[str]:
     """The methods by which twins are carried on, one after the other."""
     if method != "auto":
         return iter([method])
-    smooth = not Program.of(system).kinks
-    explicit = "dop853" if smooth and tolerance.rtol <= SHARP else "tsit5"
+    explicit = "dop853" if not program.kinks and tolerance.rtol <= SHARP else "tsit5"
     return cycle([f"{explicit}, watching", "rodas5p, watching"])
 
 
 def _drive(
-    driver: Any, system: System, method: str, lanes: int, tolerance: Tolerance, queue: np.ndarray, twins: Any,
-    orders: Any,
-) -> None:  # fmt: skip
-    step = step_function(system, method, lanes, cache_folder())
+    step: StepFunction, system: System, tolerance: Tolerance, queue: np.ndarray, twins: Twins, orders: Orders
+) -> None:
     layout = step.layout
     events = len(system.events)
-    sizes = driver.Sizes(
+    sizes = Sizes(
         len(system.states), len(system.parameters), len(system.inputs), events,
         layout.first("armed") if events else 0, layout.first("fired") if events else 0,
     )  # fmt: skip
-    block = np.zeros((layout.rows, lanes))
+    block = np.zeros((layout.rows, step.lanes))
     settings = np.array([tolerance.rtol, tolerance.atol, float(tolerance.max_steps)])
-    driver.drive(step.address, block, block.view(np.int64), sizes, settings, queue, twins, orders)
+    held = Lanes(
+        np.full(step.lanes, -1), np.zeros(step.lanes, np.int64), np.zeros(step.lanes), np.zeros(step.lanes, np.int64)
+    )
+    shared_driver()(step.address, block, block.view(np.int64), sizes, settings, queue, twins, orders, held)
 
 
 def _ended(sample_times: npt.ArrayLike | None) -> np.ndarray:

@@ -31,6 +31,14 @@ class Event:
     effect: Callable[[Any, Any, Any, Any], dict[str, Any]] | None = None
     ends: Status | None = None
 
+    def __post_init__(self) -> None:
+        if self.direction not in ("up", "down"):
+            raise ValueError(f"event {self.name!r}: direction is {self.direction!r}; write 'up' or 'down'")
+        if not self.hysteresis >= 0.0:
+            raise ValueError(f"event {self.name!r}: hysteresis is {self.hysteresis!r}; it must be 0 or more")
+        if self.ends is not None and not isinstance(self.ends, Status):
+            raise ValueError(f"event {self.name!r}: ends is {self.ends!r}; write Status.COMPLETED or Status.CONSTRAINT")
+
     @property
     def fails(self) -> bool:
         return self.ends not in (None, Status.COMPLETED)
@@ -73,19 +81,44 @@ class System:
     events: tuple[Event, ...] = ()
     actions: tuple[Action, ...] = ()
 
+    def __post_init__(self) -> None:
+        for field in ("states", "parameters", "inputs", "events", "actions"):
+            given = getattr(self, field)
+            if not isinstance(given, tuple | list):
+                shown = repr(given) if isinstance(given, str) else type(given).__name__
+                raise ValueError(f"{field} of {self.name!r} is no tuple but {shown}; one alone needs a comma: (it,)")
+        for field, names in (
+            ("states and inputs", [*self.states, *self.inputs]),
+            ("parameters", self.parameters),
+            ("events", self._names("events")),
+            ("actions", self._names("actions")),
+        ):
+            twice = [name for i, name in enumerate(names) if name in names[:i]]
+            if twice:
+                raise ValueError(f"{twice[0]!r} stands twice among the {field} of {self.name!r}; rename one")
+
+    def _names(self, field: str) -> list[str]:
+        return [getattr(one, "name", one) for one in getattr(self, field)]
+
+    def _number(self, field: str, name: str) -> int:
+        names = self._names(field)
+        if name not in names:
+            raise ValueError(f"{self.name!r} has no {name!r} among its {field}: {', '.join(names) or 'none'}")
+        return names.index(name)
+
     def state(self, name: str) -> int:
-        return self.states.index(name)
+        return self._number("states", name)
 
     def event(self, name: str) -> int:
-        return [event.name for event in self.events].index(name)
+        return self._number("events", name)
 
     def input_target(self, name: str) -> int:
         """The number by which a record names an input: they follow the states."""
-        return len(self.states) + self.inputs.index(name)
+        return len(self.states) + self._number("inputs", name)
 
     def action_target(self, name: str) -> int:
         """The number by which a record names an action: they follow the inputs."""
-        return len(self.states) + len(self.inputs) + [action.name for action in self.actions].index(name)
+        return len(self.states) + len(self.inputs) + self._number("actions", name)
 
 
 @dataclass(frozen=True)

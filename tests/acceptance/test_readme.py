@@ -14,8 +14,27 @@ FILES = dict(re.findall(r"^`([\w/.-]+)`:\n\n```\w+\n(.*?)^```$", README, flags=r
 
 
 def test_the_model_is_short():
-    assert sorted(FILES) == ["bp-trial.yaml", "clinic/bp_drug.py"]
+    assert sorted(FILES) == ["bp-trial.yaml", "clinic/bp_drug.py", "clinic/turnover.py", "week.py"]
     assert FILES["clinic/bp_drug.py"].count("\n") < 60
+    assert FILES["clinic/turnover.py"].count("\n") <= 20
+    assert FILES["week.py"].count("\n") <= 20
+
+
+def test_the_notebook_shows_the_same_equations():
+    assert (ROOT / "notebooks" / "clinic" / "turnover.py").read_text(encoding="utf-8") == FILES["clinic/turnover.py"]
+
+
+def test_a_newcomer_simulates_a_hundred_thousand_twins(tmp_path):
+    """The two files, copied out of the page into an empty folder, print what the page says."""
+    for name in ("clinic/turnover.py", "week.py"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(FILES[name], encoding="utf-8")
+    here = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "week.py"], cwd=tmp_path, env=here, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "100_000" in FILES["week.py"]
+    assert f"$ python week.py\n{done.stdout}```" in README
 
 
 def test_every_command_of_the_table_is_one():

@@ -32,7 +32,7 @@ def test_the_type_checker_reads_the_same_table():
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(AttributeError, match="no attribute 'Patient'; its names are AnalysisData"):
+    with pytest.raises(AttributeError, match="no attribute 'Patient'; its names are Action, AnalysisData"):
         twinarm.Patient  # noqa: B018
 
 

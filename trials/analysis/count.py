@@ -43,11 +43,13 @@ def prepare(data: AnalysisData, analysis: Analysis, priors: Mapping[str, Prior])
     tail, phi_scale = tail_and_scale(priors["overdispersion"])
     most = int(data.y.max())
     counts = np.bincount(data.y.astype(np.int64), minlength=most + 1)
+    more_than = (data.n - np.cumsum(counts))[:most].astype(np.float64) if most else np.zeros(1)
     arrays = {
         "matrix": pad(with_intercept(columns.matrix), width),
         "y": data.y,
         "expected": exposure * rate,
-        "more_than": (data.n - np.cumsum(counts))[:most].astype(np.float64) if most else np.zeros(1),
+        "k": np.arange(len(more_than)),
+        "more_than": more_than,
         "location": pad(location, width),
         "scale": pad(scale, width, 1.0),
         "overdispersion_scale": phi_scale,
@@ -63,12 +65,13 @@ def build(structure: Structure) -> pm.Model:
     k = structure.columns
     with pm.Model() as model:
         matrix, y = pm.Data("matrix", np.ones((2, k))), pm.Data("y", np.ones(2))
-        expected, more_than = pm.Data("expected", np.ones(2)), pm.Data("more_than", np.ones(2))
+        expected = pm.Data("expected", np.ones(2))
+        events, more_than = pm.Data("k", np.ones(2)), pm.Data("more_than", np.ones(2))
         location, scale = pm.Data("location", np.zeros(k)), pm.Data("scale", np.ones(k))
         b = pm.Normal("coefficients", location, scale, shape=k)
         v = positive("overdispersion", structure.tail) ** 2
         eta = (matrix * b).sum(axis=1)
-        gammas = (more_than * pt.log1p(v * pt.arange(more_than.shape[0]))).sum()
+        gammas = (more_than * pt.log1p(v * events)).sum()
         rest = (y * eta - (y + 1 / v) * pt.log1p(v * expected * pt.exp(eta))).sum()
         pm.Potential("likelihood", gammas + rest)
     return model

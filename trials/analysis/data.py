@@ -93,7 +93,3 @@ class AnalysisData:
     def n(self) -> int:
         """Subjects that are analysed."""
         return int(np.size(self.y))
-
-    def in_arm(self, arm: Literal[0, 1]) -> npt.NDArray[np.bool_]:
-        """Mask of the subjects of the control arm (0) or the experimental arm (1)."""
-        return np.asarray(self.treated == arm)

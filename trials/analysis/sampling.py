@@ -1,7 +1,7 @@
-"""From prepared data to draws: PyMC model, compiled once for each structure, sampled by nutpie.
+"""From prepared data to draws: PyMC model, compiled by `density`, sampled by nutpie.
 
-This is the only place that knows PyMC, nutpie and what they return. Both stacks (PyMC 5 with InferenceData, PyMC 6 with
-DataTree) leave here as the same plain Dataset over (chain, draw). No C compiler is needed: PyTensor compiles by Numba.
+This is the only place that knows nutpie and what it returns. Both stacks (PyMC 5 with InferenceData, PyMC 6 with
+DataTree) leave here as the same plain Dataset over (chain, draw).
 """
 
 from __future__ import annotations
@@ -9,14 +9,17 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from .catalogue import Prepared, Structure, catalogue_model
+from .density import Density, compile_density
 
 TARGET_ACCEPT = 0.9
 MAX_DEPTH = 10
@@ -40,17 +43,17 @@ class Effort:
 def sample(prepared: Prepared, seed: int, effort: Effort) -> xr.Dataset:
     """Draws of the raw parameters, dims (chain, draw), with `diverging`, `tree_depth` and `energy` of each draw.
 
-    The same data, seed and numbers of chains and draws give the same bytes on any number of cores.
+    The same data, seed and numbers of chains and draws give the same bytes on any number of cores, in any process.
     """
-    compiled = _compiled(prepared.structure).with_data(
-        **{name: np.asarray(value, dtype=np.float64) for name, value in prepared.arrays.items()}
-    )
+    arrays = {name: np.array(value, dtype=np.float64, order="C") for name, value in prepared.arrays.items()}
+    shapes = tuple((name, array.shape) for name, array in arrays.items())
+    density = _compiled(prepared.structure, shapes)
     import nutpie
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of ArviZ about itself
         trace = nutpie.sample(
-            compiled,
+            _nutpie_model(density, [arrays[name] for name in density.data]),
             draws=effort.draws,
             tune=effort.tune,
             chains=effort.chains,
@@ -64,32 +67,59 @@ def sample(prepared: Prepared, seed: int, effort: Effort) -> xr.Dataset:
     return _plain(trace)
 
 
-@lru_cache(maxsize=16)
-def _compiled(structure: Structure) -> Any:
-    """The compiled model of a structure: some seconds the first time in a process, then nothing."""
-    _set_up_pytensor()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        import nutpie
-        import pymc  # noqa: F401 - its first import warns; the model module imports it again
-
-        model = catalogue_model(structure.model).build(structure)
-        names = [rv.name for rv in model.free_RVs]
-        return nutpie.compile_pymc_model(model, backend="numba", var_names=names)
+@lru_cache(maxsize=64)
+def _compiled(structure: Structure, shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> Density:
+    """The density of a structure for data of certain shapes: a few tenths of a second, then nothing."""
+    load_libraries()
+    return compile_density(catalogue_model(structure.model).build(structure), dict(shapes))
 
 
-def _set_up_pytensor() -> None:
-    """No search for a C compiler, and arithmetic as written.
+def _nutpie_model(density: Density, arrays: Sequence[np.ndarray]) -> Any:
+    """A compiled density and its data as nutpie takes them: addresses, with the signatures of its PyMC models."""
+    from nutpie import _lib
+    from nutpie.sample import CompiledModel
 
-    The flag is read when PyTensor is imported, the setting after it. Fast math lets the compiler regroup sums by the
-    order of statements, which PyTensor does not keep from one process to the next: the draws would not be the same.
+    addresses = np.array([array.ctypes.data for array in arrays], dtype=np.uintp)
+    names, shapes = list(density.parameters), list(density.parameters.values())
+    size = sum(prod(shape) for shape in shapes)
+
+    class DensityModel(CompiledModel):
+        n_dim = size
+        coords: Mapping[str, Any] = {}
+
+        def _make_sampler(self, settings: Any, init_mean: Any, *further: Any) -> Any:
+            kept = (addresses, arrays)  # the functions read from them
+            sizes: dict[str, int] = {}  # of dimensions, filled in by the next call
+            variables = _lib.PyVariable.new_variables(names, ["float64"] * len(names), shapes, sizes, {})
+            model = _lib.PyMcModel(
+                _lib.LogpFunc(density.log_density, addresses.ctypes.data, kept),
+                _lib.ExpandFunc(size, size, density.expand, addresses.ctypes.data, kept),
+                variables,
+                size,
+                sizes,
+                {},
+                density.start,
+                None,
+            )
+            return _lib.PySampler.from_pymc(settings, further[0], model, *further[1:])
+
+    return DensityModel(dims={})
+
+
+def load_libraries() -> None:
+    """Import PyMC and nutpie, which takes some seconds, and let PyTensor look for no C compiler.
+
+    PyTensor reads the flag when it is imported, the setting after it.
     """
     if "pytensor" not in sys.modules and "cxx=" not in os.environ.get("PYTENSOR_FLAGS", ""):
         os.environ["PYTENSOR_FLAGS"] = ",".join(filter(None, [os.environ.get("PYTENSOR_FLAGS"), "cxx="]))
-    import pytensor
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of ArviZ about itself
+        import nutpie  # noqa: F401
+        import pymc  # noqa: F401
+        import pytensor
 
     pytensor.config.cxx = ""
-    pytensor.config.numba__fastmath = False
 
 
 def _plain(trace: Any) -> xr.Dataset:

@@ -4,18 +4,18 @@ A lane that has landed on its stop, met an event or failed is served at once and
 twin of the queue; the others go on from where they are. Nothing a lane does depends on its neighbours.
 """
 
-from typing import NamedTuple
-
-import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-# Values of models.model.Status, spelled out because a kernel imports nothing; HANDED_OVER: to go on with the
-# other kind of method.
+from .twins import HANDED_OVER
+
+# Called by compiled code alone (`engine.native`), so without what lets Python call it.
+machine_code = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)
+
+# Values of models.model.Status, spelled out because a kernel imports nothing.
 COMPLETED = 1
 ROOT_NOT_FOUND = 6
-HANDED_OVER = -1
 
 # Rows of the block, in the order of `lanes.block.CONTROL`.
 (
@@ -23,52 +23,8 @@ HANDED_OVER = -1
     STIFF, COVERED, JUDGED, PATIENCE, PACE, ACTION, GIVEN, STATE,
 ) = range(19)  # fmt: skip
 
+INFINITE = 1e308
 AT_ONCE = 1000  # events of a twin at one time, after which they will never come to rest
-
-
-class Sizes(NamedTuple):
-    """Numbers of states, parameters, inputs and events; the first rows of what the events keep."""
-
-    states: int
-    parameters: int
-    inputs: int
-    events: int
-    armed: int
-    fired: int
-
-
-class Twins(NamedTuple):
-    """What each twin begins with and what became of it, changed in place: (twin, ...) arrays.
-
-    `pace` (twin, 4) is what the control of steps hands over from one method to the next; `armed` (twin, event) says
-    which events it waits for; `times` (twin, event, kept) and `counts` (twin, event) of
-    events that happened.
-    """
-
-    y: np.ndarray
-    p: np.ndarray
-    u: np.ndarray
-    start: np.ndarray
-    stop: np.ndarray
-    pace: np.ndarray
-    armed: np.ndarray
-    status: np.ndarray
-    ended: np.ndarray
-    steps: np.ndarray
-    times: np.ndarray
-    counts: np.ndarray
-
-
-class Orders(NamedTuple):
-    """What is done to twins and read from them: records (twin, record), sample times that end with inf (twin or 1,
-    sample), samples (twin, sample, state), and the status with which an event ends a twin, 0 if it does not."""
-
-    time: np.ndarray
-    target: np.ndarray
-    value: np.ndarray
-    samples: np.ndarray
-    out: np.ndarray
-    ends: np.ndarray
 
 
 @intrinsic
@@ -88,14 +44,14 @@ def take_steps(typing, address, block, settings):
     return types.int64(types.int64, block, settings), instructions
 
 
-@njit(error_model="numpy", cache=True)
+@machine_code
 def next_sample(lane, k, whole, orders):
     """Sample times of the lane's twin, and the number of the next."""
     row = orders.samples[k if orders.samples.shape[0] > 1 else 0]
     return row, (whole[SAMPLE_AT, lane] - row.ctypes.data) // 8
 
 
-@njit(error_model="numpy", cache=True)
+@machine_code
 def give(lane, k, block, whole, sizes, record, twins, orders):
     """Set a lane to the beginning of a twin."""
     for i in range(sizes.states):
@@ -124,7 +80,7 @@ def give(lane, k, block, whole, sizes, record, twins, orders):
     whole[SAMPLE_AT, lane] = row.ctypes.data + 8 * at
 
 
-@njit(error_model="numpy", cache=True)
+@machine_code
 def serve(lane, k, block, whole, sizes, record, twins, orders):
     """Carry out the records that are due and set the next stop; whether the twin has reached its own."""
     t, stop = block[TIME, lane], twins.stop[k]
@@ -153,8 +109,8 @@ def serve(lane, k, block, whole, sizes, record, twins, orders):
     return t >= stop
 
 
-@njit(error_model="numpy", cache=True)
-def note(lane, k, block, sizes, twins, orders, last, rounds):
+@machine_code
+def note(lane, k, block, sizes, twins, orders, held):
     """Keep the events that have happened in a lane; the status with which they end the twin, 0 if they do not."""
     t, code, happened = block[TIME, lane], 0, False
     for i in range(sizes.events):
@@ -167,14 +123,14 @@ def note(lane, k, block, sizes, twins, orders, last, rounds):
             if code == 0:
                 code = orders.ends[i]
     if happened:
-        rounds[lane] = rounds[lane] + 1 if last[lane] == t else 0
-        last[lane] = t
-        if rounds[lane] > AT_ONCE and code == 0:
+        held.rounds[lane] = held.rounds[lane] + 1 if held.last[lane] == t else 0
+        held.last[lane] = t
+        if held.rounds[lane] > AT_ONCE and code == 0:
             code = ROOT_NOT_FOUND
     return code
 
 
-@njit(error_model="numpy", cache=True)
+@machine_code
 def leave(lane, k, block, whole, sizes, twins, orders):
     """Read what became of a twin from its lane."""
     for i in range(sizes.states):
@@ -199,16 +155,15 @@ def leave(lane, k, block, whole, sizes, twins, orders):
         at += 1
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
-def drive(address, block, whole, sizes, settings, queue, twins, orders):
+@machine_code
+def drive(address, block, whole, sizes, settings, queue, twins, orders, held):
     """Integrate the twins of `queue` (their rows) from start to stop.
 
-    `whole` is `block` seen as integers. Records at `stop` itself are left to the next call, which begins there; a
-    sample at the time of a record or an event reads the state after it.
+    `whole` is `block` seen as integers, `held` what is remembered of each lane. Records at `stop` itself are left to
+    the next call, which begins there; a sample at the time of a record or an event reads the state after it.
     """
     lanes = block.shape[1]
-    twin = np.full(lanes, -1, np.int64)
-    record, rounds, last = np.zeros(lanes, np.int64), np.zeros(lanes, np.int64), np.full(lanes, np.nan)
+    twin, record = held.twin, held.record
     given = 0
     active = 0
     waiting = (1 << lanes) - 1
@@ -220,7 +175,7 @@ def drive(address, block, whole, sizes, settings, queue, twins, orders):
             done = True
             if k >= 0:
                 if block[STATUS, lane] == 0.0:
-                    block[STATUS, lane] = note(lane, k, block, sizes, twins, orders, last, rounds)
+                    block[STATUS, lane] = note(lane, k, block, sizes, twins, orders, held)
                 done = block[STATUS, lane] != 0.0 or serve(lane, k, block, whole, sizes, record, twins, orders)
                 if done:
                     leave(lane, k, block, whole, sizes, twins, orders)
@@ -229,9 +184,9 @@ def drive(address, block, whole, sizes, settings, queue, twins, orders):
                 k = queue[given]
                 given += 1
                 twin[lane] = k
-                last[lane] = np.nan
+                held.last[lane] = -INFINITE
                 give(lane, k, block, whole, sizes, record, twins, orders)
-                if sizes.events > 0:  # the lane first looks on which side of each event the twin is
+                if sizes.events > 0 and twins.armed[k, 0] < 0.0:  # the lane first looks on which side the twin is
                     block[FRESH, lane] = 1.0
                     done = False
                 else:

@@ -7,24 +7,26 @@ Statistics 37:477, for the normal quantile.
 import math
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
 
 _M0 = np.uint64(0xD2E7470EE14C6C93)
 _M1 = np.uint64(0xCA5A826395121157)
 _W0 = np.uint64(0x9E3779B97F4A7C15)
 _W1 = np.uint64(0xBB67AE8584CAA73B)
-_LOW = np.uint64(0xFFFFFFFF)
-_32 = np.uint64(32)
 _12 = np.uint64(12)
 
 
-@njit(error_model="numpy", cache=True)
-def _high(a, b):
-    """Upper 64 bits of a 64 x 64 bit product."""
-    a0, a1, b0, b1 = a & _LOW, a >> _32, b & _LOW, b >> _32
-    low, mid1, mid2, high = a0 * b0, a1 * b0, a0 * b1, a1 * b1
-    carry = ((low >> _32) + (mid1 & _LOW) + (mid2 & _LOW)) >> _32
-    return high + (mid1 >> _32) + (mid2 >> _32) + carry
+@intrinsic
+def _high(typing, a, b):
+    """Upper 64 bits of a 64 x 64 bit product: one instruction of the processor."""
+
+    def instructions(context, builder, signature, arguments):
+        wide = [builder.zext(argument, ir.IntType(128)) for argument in arguments]
+        return builder.trunc(builder.lshr(builder.mul(*wide), ir.IntType(128)(64)), ir.IntType(64))
+
+    return types.uint64(types.uint64, types.uint64), instructions
 
 
 @njit(error_model="numpy", cache=True)

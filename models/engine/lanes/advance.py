@@ -9,10 +9,10 @@ from .block import Block, Layout
 from .choice import leaves_explicit, leaves_stiff
 from .equations import Equations, Program
 from .events import happen, locate, searching
+from .landing import land
 from .sampling import write_samples
 from .step import Method, Step
-from .switches import land
-from .values import DOUBLE, INT64, Number, Truth, Writer, maximum, select
+from .values import DOUBLE, INT64, Number, Truth, Writer, floor, maximum, select
 
 # Values of models.model.Status.
 STEP_LIMIT, STEP_TOO_SMALL, NON_FINITE, ROOT_NOT_FOUND = 2.0, 3.0, 4.0, 6.0
@@ -53,16 +53,16 @@ def write_advance(name: str, program: Program, layout: Layout, method: Method, l
     h, last = control.step_length(wanted, stop - t)
     if program.events:
         h = select(searching(block) & ~last, wanted, h)
-    step = Step(writer, block, t, h, block.states(), rtol, atol, equations.rhs, equations.linearised)
+    step = Step(writer, block, t, h, block.states(), rtol, atol, equations.rhs, equations.observe, equations.linearised)
     taken = method.take(step)
     verdict = control.judge(taken.error, h, wanted, last, block.get("error"), method.order)
     accepted, wanted, kept = verdict.accepted & active, verdict.wanted, dict(taken.kept)
-    landed = lost = writer.truth(False)
+    landed = lost = crossed = writer.truth(False)
     if program.kinks:
-        kept["switch"] = equations.switches(t + h, taken.y)
         free = ~searching(block) if program.events else writer.truth(True)
-        landing = land(block, kept["switch"], accepted & free, h, wanted)
-        accepted, wanted = accepted & ~landing.again, landing.wanted
+        landing = land(step, equations, taken, accepted & free, wanted)
+        accepted, wanted, crossed = accepted & ~landing.again, landing.wanted, landing.crossed
+        kept |= landing.kept
     if program.events:
         found = locate(block, equations, taken.y, t, h, accepted, wanted, rtol)
         accepted, wanted, landed, lost = accepted & ~found.again, found.wanted, found.landed, found.lost
@@ -75,11 +75,12 @@ def write_advance(name: str, program: Program, layout: Layout, method: Method, l
     status = _failures(step, verdict, (taken_steps >= limit) & ~ended, active, method.first_stage)
     if method.watches:
         going = accepted & ~last & ~landed
-        goes = leaves_explicit(block, taken, h, going) if taken.stretch is not None else leaves_stiff(block, h, going)
+        goes = leaves_explicit(block, taken, h, going) if method.first_stage else leaves_stiff(block, h, going)
         status = select(goes & status.equals(0.0), HANDED_OVER, status)
     if program.events:
         status = select(lost & status.equals(0.0), ROOT_NOT_FOUND, status)
-        block.put(select(landed, 1.0, 0.0), "fresh")
+    if program.events or program.kinks:
+        block.put(select(landed | (crossed & accepted), 1.0, 0.0), "fresh")
     block.put(select(accepted, end, t), "time")
     block.put(wanted, "wanted")
     block.put(select(accepted, verdict.error, block.get("error")), "error")
@@ -111,12 +112,14 @@ def _everywhere(writer: Writer, pointer: ir.Value, index: int) -> Number:
 def _begin(block: Block, fresh: Truth, equations: Equations, method: Method, tolerance: tuple[Number, Number]) -> None:
     """First stage, and first step where none is wanted, of the lanes whose state or inputs have changed."""
     t, y, wanted = block.get("time"), block.states(), block.get("wanted")
-    dy = equations.rhs(t, y)
-    for i, value in enumerate(equations.switches(t, y)):
-        block.put(select(fresh, value, block.get("switch", i)), "switch", i)
     if equations.program.kinks:
-        for row in ("landing", "landings"):
-            block.put(select(fresh, 0.0, block.get(row)), row)
+        now = equations.observe_as_is(t, y)
+        wholes = [floor(x) for x in now.arguments]
+        for row, values in (("switch", now.differences), ("argument", now.arguments), ("floor", wholes)):
+            for i, value in enumerate(values):
+                block.put(select(fresh, value, block.get(row, i)), row, i)
+        block.put(select(fresh, 0.0, block.get("landings")), "landings")
+    dy = equations.rhs(t, y)
     if method.first_stage:
         old = block.states(method.first_stage)
         block.put_states([select(fresh, a, b) for a, b in zip(dy, old, strict=True)], method.first_stage)

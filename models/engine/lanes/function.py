@@ -17,7 +17,6 @@ from .explicit import Explicit
 from .machine import function_address
 from .rosenbrock import Rosenbrock
 from .step import Method
-from .switches import ROWS
 from .tableau import TSIT5
 
 METHODS: dict[str, Method] = {
@@ -33,25 +32,24 @@ METHODS: dict[str, Method] = {
 
 @dataclass(frozen=True)
 class StepFunction:
-    """Address of a compiled `advance`, and the rows of the block it works on."""
+    """Address of a compiled `advance`, the rows of the block it works on, and its lanes."""
 
     address: int
     layout: Layout
+    lanes: int
 
 
 def layout_of(system: System, program: Program, method: str) -> Layout:
     """Rows of the block of a system and a method."""
-    kinks = len(program.kinks)
     own = METHODS[method].further_rows(len(system.states))
-    further = (*own, *(((*ROWS, ("switch", kinks))) if kinks else ()), *events.rows(len(program.events)))
+    further = (*own, *program.kinks.rows, *events.rows(len(program.events)))
     return Layout(len(system.states), len(system.parameters), len(system.inputs), further)
 
 
-def step_function(system: System, method: str, lanes: int, folder: Path) -> StepFunction:
-    """Compiled once a process and once a folder."""
-    program = Program.of(system)
+def step_function(system: System, program: Program, method: str, lanes: int, folder: Path) -> StepFunction:
+    """Compiled once a process and once a folder; `program` is what was traced of the system."""
     shape = layout_of(system, program, method)
-    return StepFunction(_address(program, shape, method, lanes, folder), shape)
+    return StepFunction(_address(program, shape, method, lanes, folder), shape, lanes)
 
 
 @cache

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,18 @@ def writers_digest() -> str:
     return hashlib.sha256(text).hexdigest()
 
 
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Writing makes many small objects that stay until its end, which a collector would walk in vain: a third of it."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 class _Shelf:
     """One stored object file: what LLVM asks before and after it compiles."""
 
@@ -54,28 +68,34 @@ class _Shelf:
         return self.path.read_bytes() if self.path.exists() else None
 
 
-def function_address(folder: Path, key: str, write: Callable[[str], str]) -> int:
+def function_address(folder: Path, key: str, write: Callable[[str], str], optimised: bool = False) -> int:
     """Address of the function that `write(name)` gives as LLVM text, from `folder` if it was compiled before.
 
-    `key` names everything that the text depends on, apart from the modules beside this one and the machine.
+    `key` names everything that the text depends on, apart from the modules beside this one and the machine;
+    `optimised` says that the text needs no more than to be translated.
     """
     with _LOCK:
         versions = f"{llvmlite.__version__} {llvm.llvm_version_info} {_processor()} {writers_digest()}"
         name = f"twinarm_{hashlib.sha256(f'{versions} {key}'.encode()).hexdigest()[:24]}"
         shelf = _Shelf(folder / f"{name}.o")
-        text = f'source_filename = "{name}"\n' if shelf.path.exists() else write(name)
-        engine = llvm.create_mcjit_compiler(_optimised(text), _target())
+        if shelf.path.exists():
+            text = f'source_filename = "{name}"\n'
+        else:
+            with _no_collection():
+                text = write(name)
+        module = llvm.parse_assembly(text)
+        if not optimised:
+            _optimise(module)
+        engine = llvm.create_mcjit_compiler(module, _target())
         engine.set_object_cache(shelf.put, shelf.get)
         engine.finalize_object()
         _KEPT.append((engine, shelf))
         return int(engine.get_function_address(name))
 
 
-def _optimised(text: str) -> Any:
-    module = llvm.parse_assembly(text)
+def _optimise(module: Any) -> None:
     module.verify()
     tuning = llvm.create_pipeline_tuning_options(speed_level=2)
     tuning.loop_vectorization = tuning.slp_vectorization = tuning.loop_unrolling = False
     builder = llvm.create_pass_builder(_target(), tuning)
     builder.getModulePassManager().run(module, builder)
-    return module

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import elementary, values
+from .switches import COMPARISONS, Sides
 from .values import Number, Truth, Writer, fma, select
 
 Leaf = Callable[[str, int], Number]
@@ -20,11 +21,13 @@ _ONE = {
 _TWO = {"minimum": values.minimum, "maximum": values.maximum}
 
 
-def write_program(writer: Writer, nodes: Nodes, ends: Sequence[int], leaf: Leaf) -> list[Number]:
+def write_program(
+    writer: Writer, nodes: Nodes, ends: Sequence[int], leaf: Leaf, sides: Sides | None = None
+) -> list[Number]:
     """Values of the nodes `ends`; only what they need is written, in the order of the graph.
 
     A product that is used once, in a sum or difference, is fused with it (one rounding instead of two); nothing else is
-    rearranged.
+    rearranged. Comparisons and floors are those of the values, or of the `sides` given.
     """
     needed = _needed(nodes, ends)
     uses = Counter(a for i in needed for a in _arguments(nodes[i]))
@@ -35,7 +38,7 @@ def write_program(writer: Writer, nodes: Nodes, ends: Sequence[int], leaf: Leaf)
     found: dict[int, Any] = {}
     for i in sorted(needed):
         if i not in fused:
-            found[i] = _write(writer, nodes, nodes[i], found, fused, leaf)
+            found[i] = _write(writer, nodes, nodes[i], found, fused, leaf, sides)
     return [_number(writer, found[i]) for i in ends]
 
 
@@ -68,8 +71,9 @@ def _number(writer: Writer, value: Any) -> Number:
 
 
 def _write(
-    writer: Writer, nodes: Nodes, node: tuple[Any, ...], found: dict[int, Any], fused: set[int], leaf: Leaf
-) -> Number | Truth:
+    writer: Writer, nodes: Nodes, node: tuple[Any, ...], found: dict[int, Any], fused: set[int], leaf: Leaf,
+    sides: Sides | None,
+) -> Number | Truth:  # fmt: skip
     kind, *args = node
     if kind == "constant":
         return writer.number(float.fromhex(args[0]))
@@ -83,6 +87,13 @@ def _write(
             condition = ~condition.equals(0.0)
         return select(condition, _number(writer, found[args[1]]), _number(writer, found[args[2]]))
     a = [_number(writer, found[i]) for i in args]
+    if sides is not None and kind == "floor":
+        return sides.floor(args[0], a[0])
+    if sides is not None and kind in COMPARISONS:
+        less = sides.less((args[0], args[1]), a[0], a[1])
+        if kind in _TWO:
+            return select(less, *(a if kind == "minimum" else a[::-1]))
+        return less if kind in ("<", "<=") else ~less
     match kind:
         case "neg":
             return -a[0]
@@ -122,10 +133,12 @@ def _fused(writer: Writer, nodes: Nodes, kind: str, args: list[int], found: dict
 
 
 def _power(x: Number, y: Number, exponent: tuple[Any, ...]) -> Number:
-    """x**y; small whole exponents by multiplication."""
+    """x**y; small whole exponents by multiplication, halves by the square root."""
     n = float.fromhex(exponent[1]) if exponent[0] == "constant" else None
-    if n == 0.5:
-        return values.sqrt(x)
+    if n in (0.5, 1.5, -0.5, -1.5):
+        root = values.sqrt(x)
+        result = root if abs(n) < 1 else x * root
+        return 1.0 / result if n < 0 else result
     if n is None or n not in (-2.0, -1.0, 1.0, 2.0, 3.0, 4.0):
         return elementary.pow(x, y)
     square = x * x if abs(n) > 1 else x

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from .control import Order, root_mean_square, scales
 from .explicit import combined
 from .sparse import Factors, eliminate, factorise
-from .step import Step, Taken
+from .step import Observed, Step, Taken
 from .values import Number, fma, maximum, select
 
 GAMMA = 0.21193756319429014
@@ -61,6 +61,7 @@ DENSE = (
 ORDER = Order(0.7 / 5.0, 0.4 / 5.0, 0.2)
 # A multiplier above this says that a pivot has lost its digits; a shorter step makes the diagonal dominant again.
 LARGEST_MULTIPLIER = 1e6
+SUSPECT = 0.25  # error at the end of a step below which its inside is looked at
 REFUSED = 1e3  # error given to such a step: it is shortened to about a quarter
 
 
@@ -113,8 +114,9 @@ class Rosenbrock:
             lacking = factors.solve([fma(-inverse, slopes[i], dy[i]) for i in every])
             return maximum(error, root_mean_square([lacking[i] / scale[i] for i in every]))
 
-        # A long step of a stiff system may be right at its end and not before: it matters where a sample is read.
-        read = step.block.get("sample") < step.t + h
+        # A long step of a stiff system may be right at its end, far inside the tolerance, and not before: it matters
+        # where a sample is read.
+        read = (step.block.get("sample") < step.t + h) & (error < SUSPECT)
         error = step.writer.where_any(read, in_the_middle, error)
 
         def inside(theta: Number) -> list[Number]:
@@ -122,7 +124,10 @@ class Rosenbrock:
             bend = [fma(theta, fma(theta, q[i][2], q[i][1]), q[i][0]) for i in every]
             return [fma(theta, fma(rest, bend[i], new[i]), rest * y[i]) for i in every]
 
-        return Taken(new, error, lambda: None, inside)
+        def within() -> tuple[float, Observed]:
+            return 0.5, step.observe(fma(h, 0.5, step.t), inside(step.writer.number(0.5)))
+
+        return Taken(new, error, lambda: None, inside, within, lambda: step.observe(step.t + h, new))
 
 
 def _factors(jacobian: dict[tuple[int, int], Number], diagonal: Number, size: int) -> Factors:

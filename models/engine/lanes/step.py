@@ -10,6 +10,16 @@ from .block import Block
 from .control import Order
 from .values import Number, Writer
 
+
+@dataclass(frozen=True)
+class Observed:
+    """What holds at a time and state: the derivatives, and what tells on which sides of the kinks they are."""
+
+    dy: list[Number]
+    differences: list[Number]
+    arguments: list[Number]
+
+
 RightHandSide = Callable[[Number, list[Number]], list[Number]]
 # The derivatives, their entries by (row, column) of the Jacobian, and their derivatives by time.
 Linearised = Callable[[Number, list[Number]], tuple[list[Number], dict[tuple[int, int], Number], dict[int, Number]]]
@@ -27,6 +37,7 @@ class Step:
     rtol: Number
     atol: Number
     rhs: RightHandSide
+    observe: Callable[[Number, list[Number]], Observed]
     linearised: Linearised
 
 
@@ -34,14 +45,17 @@ class Step:
 class Taken:
     """The end of a step: the new state, its error over the tolerated one, and how to read states inside it.
 
-    `prepare` writes what only samples need, once, before `inside(theta)` is used. `kept` are rows that change with
-    the state. `stretch` is |h lambda| over that at the edge of stability, where the method watches for it.
+    `prepare` writes what only samples need, once, before `inside(theta)` is used. `within()` is a part of the step and
+    what holds there, roughly; `at_end()` what holds at its end. `kept` are rows that change with the state. `stretch`
+    is |h lambda| over that at the edge of stability, where the method watches for it.
     """
 
     y: list[Number]
     error: Number
     prepare: Callable[[], None]
     inside: Callable[[Number], list[Number]]
+    within: Callable[[], tuple[float, Observed]]
+    at_end: Callable[[], Observed]
     kept: dict[str, list[Number]] = field(default_factory=dict)
     stretch: Number | None = None
 

@@ -1,8 +1,8 @@
-"""End steps where the right-hand side has a kink: where a comparison, a `maximum` or a `minimum` changes sides.
+"""Kinks: a step is taken on one side of each comparison, `maximum`, `minimum` and `floor`, and ends where sides change.
 
-Inside a step across a kink every method loses its order, and its estimate of the error may not notice. A step that
-finds a change of sides is taken again, up to where a straight line puts the change; what is left of the kink inside a
-step is then a small part of it, and its error falls with the square of that part.
+Across a kink every method loses its order, and its estimate of the error may not notice. So within a step each
+comparison stays as it was at its beginning, which leaves smooth equations; `landing` sees to it that a step ends where
+one changes.
 """
 
 from __future__ import annotations
@@ -11,34 +11,51 @@ from dataclasses import dataclass
 
 from ..trace import Graph, Symbol
 from .block import Block
-from .values import Number, Truth, maximum, minimum, select
+from .values import Number, Truth, floor
 
-NEAR = 0.001  # part of the step beside its ends within which a change of sides is let be
+COMPARISONS = ("<", "<=", ">", ">=", "minimum", "maximum")
 
-# Landings one after the other, after which a step is let be: a jump, on which no step can end, costs no more.
-IN_A_ROW = 4.0
-
-ROWS = (("landing", 1), ("landings", 1), ("resume", 1))
+ROWS = (("landings", 1), ("resume", 1))  # trials in a row, and the step before them
 
 
-def find_switches(graph: Graph, ends: list[int]) -> list[int]:
-    """Nodes (added to the graph) whose sign says which side of a kink the state is on."""
+@dataclass(frozen=True)
+class Kinks:
+    """What may change sides on the way: pairs (a, b) of nodes that are compared, with the node a - b, and nodes whose
+    `floor` is taken."""
+
+    pairs: tuple[tuple[int, int], ...] = ()
+    differences: tuple[int, ...] = ()
+    floors: tuple[int, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.pairs or self.floors)
+
+    @property
+    def rows(self) -> tuple[tuple[str, int], ...]:
+        """Rows of the block: at the beginning of a step the differences, the floors and their arguments."""
+        own = (("switch", len(self.pairs)), ("floor", len(self.floors)), ("argument", len(self.floors)))
+        return (*own, *ROWS) if self else ()
+
+
+def find_kinks(graph: Graph, ends: list[int]) -> Kinks:
+    """The kinks of the nodes `ends`; the differences are added to the graph."""
     moving: set[int] = set()
-    sides: list[tuple[int, int]] = []
+    pairs: list[tuple[int, int]] = []
+    floors: list[int] = []
     needed = _needed(graph, ends)
     for i, (kind, *args) in enumerate(list(graph.nodes)):
         if kind in ("time", "state"):
             moving.add(i)
-        elif kind not in ("constant", "parameter", "input") and moving.intersection(args):
+        elif kind not in ("constant", "parameter", "input", "given") and moving.intersection(args):
             moving.add(i)
-            if i in needed and kind in ("<", "<=", ">", ">=", "minimum", "maximum"):
-                sides.append((args[0], args[1]))
-    found: list[int] = []
-    for a, b in sides:
-        node = (Symbol(graph, a) - Symbol(graph, b)).index
-        if node not in found:
-            found.append(node)
-    return found
+            if i not in needed:
+                continue
+            if kind in COMPARISONS and (args[0], args[1]) not in pairs and (args[1], args[0]) not in pairs:
+                pairs.append((args[0], args[1]))
+            if kind == "floor" and args[0] not in floors:
+                floors.append(args[0])
+    differences = [(Symbol(graph, a) - Symbol(graph, b)).index for a, b in pairs]
+    return Kinks(tuple(pairs), tuple(differences), tuple(floors))
 
 
 def _needed(graph: Graph, ends: list[int]) -> set[int]:
@@ -49,30 +66,38 @@ def _needed(graph: Graph, ends: list[int]) -> set[int]:
         kind, *args = graph.nodes[i]
         if i not in needed:
             needed.add(i)
-            waiting += args if kind not in ("constant", "state", "parameter", "input") else []
+            waiting += args if kind not in ("constant", "state", "parameter", "input", "given") else []
     return needed
 
 
 @dataclass(frozen=True)
-class Landing:
-    """What the switches say of a step: whether it is taken again, and the next step to try."""
+class Sides:
+    """The sides on which a step is taken, from its beginning."""
 
-    again: Truth
-    wanted: Number
+    kinks: Kinks
+    switch: list[Number]
+    whole: list[Number]
+    argument: list[Number]
 
+    @classmethod
+    def of(cls, kinks: Kinks, block: Block) -> Sides:
+        """The sides that stand in the block."""
+        pairs, floors = range(len(kinks.pairs)), range(len(kinks.floors))
+        return cls(
+            kinks,
+            [block.get("switch", i) for i in pairs],
+            [block.get("floor", i) for i in floors],
+            [block.get("argument", i) for i in floors],
+        )
 
-def land(block: Block, after: list[Number], accepted: Truth, h: Number, wanted: Number) -> Landing:
-    """Judge an accepted step by the switches before (in the block) and after it."""
-    writer = block.writer
-    part = writer.number(2.0)
-    for i, new in enumerate(after):
-        old = block.get("switch", i)
-        turned = ((old < 0.0) & (new >= 0.0)) | ((old >= 0.0) & (new < 0.0))
-        part = minimum(part, select(turned, old / (old - new), 2.0))
-    landing, row = block.get("landing") > 0.0, block.get("landings")
-    again = accepted & ~landing & (row < IN_A_ROW) & (part > NEAR) & (part < 1.0 - NEAR)
-    resumed = select(landing & accepted, maximum(wanted, block.get("resume")), wanted)
-    block.put(select(again, row + 1.0, select(accepted & ~landing, 0.0, row)), "landings")
-    block.put(select(again, 1.0, select(accepted, 0.0, block.get("landing"))), "landing")
-    block.put(select(again, h, block.get("resume")), "resume")
-    return Landing(again, select(again, part * h, resumed))
+    def less(self, nodes: tuple[int, int], a: Number, b: Number) -> Truth:
+        """Whether a < b counts as true; `nodes` are the nodes of a and b."""
+        if nodes in self.kinks.pairs:
+            return self.switch[self.kinks.pairs.index(nodes)] < 0.0
+        if nodes[::-1] in self.kinks.pairs:
+            return ~(self.switch[self.kinks.pairs.index(nodes[::-1])] < 0.0)
+        return a < b
+
+    def floor(self, node: int, x: Number) -> Number:
+        """The whole number that counts as the floor of x, which is the node `node`."""
+        return self.whole[self.kinks.floors.index(node)] if node in self.kinks.floors else floor(x)

@@ -12,7 +12,7 @@ from typing import Any
 
 from llvmlite import ir
 
-DOUBLE, INT64, BOOL, INT32 = ir.DoubleType(), ir.IntType(64), ir.IntType(1), ir.IntType(32)
+DOUBLE, INT64, BOOL = ir.DoubleType(), ir.IntType(64), ir.IntType(1)
 
 
 class Writer:
@@ -20,24 +20,28 @@ class Writer:
 
     def __init__(self, module: ir.Module, builder: ir.IRBuilder, lanes: int) -> None:
         self.module, self.builder, self.lanes = module, builder, lanes
+        self._constants: dict[tuple[ir.Type, int], ir.Constant] = {}
         self.operations = 0  # floating-point operations written so far, a fused one counted as two
 
     def type_of(self, element: ir.Type) -> ir.Type:
         return element if self.lanes == 1 else ir.VectorType(element, self.lanes)
 
     def number(self, value: float) -> Number:
-        return Number(self, self._constant(DOUBLE, value))
+        return Number(self, self._constant(DOUBLE, value, bits_of(value)))
 
     def whole(self, value: int) -> Whole:
-        return Whole(self, self._constant(INT64, value))
+        return Whole(self, self._constant(INT64, value, value))
 
     def truth(self, value: bool) -> Truth:
-        return Truth(self, self._constant(BOOL, int(value)))
+        return Truth(self, self._constant(BOOL, int(value), value))
 
-    def _constant(self, element: ir.Type, value: Any) -> ir.Constant:
-        if self.lanes == 1:
-            return ir.Constant(element, value)
-        return ir.Constant(ir.VectorType(element, self.lanes), [ir.Constant(element, value)] * self.lanes)
+    def _constant(self, element: ir.Type, value: Any, key: int) -> ir.Constant:
+        """Kept by the bits of the value: -0 is not 0."""
+        if (element, key) not in self._constants:
+            one = ir.Constant(element, value)
+            many = ir.Constant(ir.VectorType(element, self.lanes), [one] * self.lanes) if self.lanes > 1 else one
+            self._constants[element, key] = many
+        return self._constants[element, key]
 
     def load(self, pointer: ir.Value) -> Number:
         """The lanes at `pointer` (to doubles)."""

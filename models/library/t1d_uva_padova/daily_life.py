@@ -1,7 +1,9 @@
-"""One person's weeks: meals, boluses, rescues, sensor and pump, tick by tick; compiled beside the equations.
+"""One person's weeks: meals, boluses, rescues, sensor and pump, tick by tick; compiled beside the engine's loop.
 
 Every random draw is keyed by its slot (day and meal, three-hour block, sensor node), never by a running count, so that
 two arms of a twin meet the same meals, forget the same boluses and read the same sensor error.
+
+The engine calls `begin`, `serve` and `leave`, at the end of this file; `engine.kernel.device` says when.
 """
 
 import math
@@ -10,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from ...engine.kernel.driver import COMPLETED, STATUS, STEPS, STOP, TIME, WANTED
 from ...engine.kernel.random import normal, uniform
-from ...engine.kernel.rhs import STATES
-from ...engine.kernel.tsit5 import COMPLETED, WORK_ROWS, advance
+from ...engine.kernel.rows import P, U, Y
 from .controllers import (
     BASAL_MAX,
     BASAL_STEP,
@@ -37,22 +39,11 @@ TICKS_A_DAY = 288
 TICKS_A_BLOCK = 36  # three hours: sensitivity and use of the automation
 TICKS_A_GAP = 24  # two hours: sensor without readings
 SILENCE = 20.0  # min without a reading after which nobody acts on the last one
-GP, GS, EATEN, SOLID, LIQUID = 3, 12, 13, 0, 1  # states of the equations
-CARBS, INSULIN, SENSITIVITY = 0, 1, 2  # inputs of the equations
 PMOL_PER_UNIT = 6000.0
 EATING = 5000.0  # mg/min
 WAKE, SLEEP = 420.0, 1380.0  # minute of the day between which a person acts on a high reading
 MEALS = 6
-NO_SAMPLES = np.empty(0)
-VG = 8  # parameter of the equations
-
-# Places in `now`, what a person carries from tick to tick: insulin on board (two compartments, U), minutes of the last
-# rescue, bolus and automatic correction, end of eating, number and minute of the next meal, effect of insulin in this
-# block, whether the automation is in use, whether the sensor is silent, consecutive readings had and missed.
-(
-    IOB1, IOB2, LAST_RESCUE, LAST_BOLUS, LAST_CORRECTION, EATING_UNTIL, MEAL, MEAL_AT, LEVEL, IN_USE, SILENT, KNOWN,
-    MISSED, NODE,
-) = range(14)  # fmt: skip
+LONG_AGO = -1e9  # min
 
 # Rows of `keys`: one purpose each.
 (
@@ -66,51 +57,72 @@ PURPOSES = (
 )  # fmt: skip
 
 
-class Behaviour(NamedTuple):
-    """How a person lives with the pump; see `model.Settings` for units and provenance."""
-
-    meal_scale: float
-    meal_cv: float
-    meal_jitter: float
-    missed: float
-    snack_missed: float
-    estimate_bias: float
-    estimate_sd: float
-    basal_bias: float
-    basal_sd: float
-    cr_sd: float
-    day_sd: float
-    block_sd: float
-    circadian: float
-    circadian_peak: float
-    rescue_below: float
-    rescue_grams: float
-    rescue_wait: float
-    symptoms_below: float
-    correct_high_above: float
-    correct_high_wait: float
-    sensor_error: float
-    sensor_gap: float
-    lowest: float
-    highest: float
+def _fields(kind, names):
+    return [(name, kind) for name in names.split()]
 
 
-class Device(NamedTuple):
-    """Controller of one arm; see `model.Treatment` for units and provenance."""
+# How a person lives with the pump; see `model.Settings` for units and provenance.
+BEHAVIOUR = np.dtype(
+    _fields(
+        np.float64,
+        "meal_scale meal_cv meal_jitter missed snack_missed estimate_bias estimate_sd basal_bias basal_sd cr_sd day_sd "
+        "block_sd rescue_below rescue_grams rescue_wait symptoms_below correct_high_above correct_high_wait "
+        "sensor_error sensor_gap lowest highest",
+    )
+)
 
-    horizon: float
-    suspend_below: float
-    stop_at: float
-    reduce_below: float
-    increase_above: float
-    gain: float
-    highest_factor: float
-    correct_above: float
-    correction_share: float
-    correction_target: float
-    correction_wait: float
-    cf_factor: float
-    bolus_target: float
+# Controller of one arm; see `model.Treatment` for units and provenance. `in_use` is the share of blocks.
+DEVICE = np.dtype(
+    _fields(
+        np.float64,
+        "horizon suspend_below stop_at reduce_below increase_above gain highest_factor correct_above correction_share "
+        "correction_target correction_wait cf_factor bolus_target in_use",
+    )
+    + _fields(np.int64, "controller")
+)
+
+# What a person carries from tick to tick: identity and therapy (basal need and programmed profile in U/h, carbohydrate
+# ratio in g/U, correction factor in mg/dL/U, body weight in kg); insulin on board (two compartments, U); minutes of the
+# last rescue, bolus and automatic correction; grams not yet begun in this tick, minutes of their beginning and of the
+# end of eating; number and minute of the next meal; effect of insulin and use of the automation in this block; insulin
+# given in this tick (U); whether the sensor is silent, its readings had and missed in a row, the last ones (mg/dL), and
+# its four error nodes (mg/dL) with the number of the second and the state of the last; how it ended, when (min), after
+# how many steps of the solver.
+PERSON = np.dtype(
+    _fields(
+        np.float64,
+        "need cr cf weight profile iob1 iob2 last_rescue last_bolus last_correction grams eats_at eats_until "
+        "next_meal_at level given node_state ended_at",
+    )
+    + _fields(np.int64, "id tick next_meal in_use silent known missed node status steps")
+    + [("nodes", np.float64, (4,)), ("readings", np.float64, (READINGS,))]
+)
+
+
+# What all twins of an arm share: keys of the purposes, minute of the day and grams of each meal, factor on the effect
+# of insulin at each tick of a day, ticks before which every arm is on open loop, ticks to follow.
+PLAN = np.dtype(
+    [
+        ("behaviour", BEHAVIOUR),
+        ("device", DEVICE),
+        ("keys", np.uint64, (len(PURPOSES), 2)),
+        ("meals", np.float64, (MEALS, 2)),
+        ("circadian", np.float64, (TICKS_A_DAY,)),
+        ("run_in", np.int64),
+        ("ticks", np.int64),
+    ]
+)
+
+
+class World(NamedTuple):
+    """One record of `PLAN`, records (twin,) of `PERSON`, and what is measured at the end of each tick.
+
+    `readings` (3, twin, tick) are sensor glucose and plasma glucose (mg/dL) and the insulin given (U).
+    """
+
+    plan: np.ndarray
+    people: np.ndarray
+    readings: np.ndarray
 
 
 @njit(error_model="numpy", cache=True)
@@ -120,257 +132,214 @@ def bounded_normal(key, twin, index):
 
 
 @njit(error_model="numpy", cache=True)
-def plan_meal(now, keys, twin, meal_minutes, b):
-    """Set the minute of the meal whose number stands in `now`."""
-    meal = int(now[MEAL])
-    jitter = b.meal_jitter * bounded_normal(keys[K_MEAL_TIME], twin, meal)
-    now[MEAL_AT] = (meal // MEALS) * DAY + meal_minutes[meal % MEALS] + jitter
+def plan_meal(now, plan):
+    """Set the minute of the next meal."""
+    number = now.next_meal
+    jitter = plan.behaviour.meal_jitter * bounded_normal(plan.keys[K_MEAL_TIME], now.id, number)
+    now.next_meal_at = (number // MEALS) * DAY + plan.meals[number % MEALS, 0] + jitter
 
 
 @njit(error_model="numpy", cache=True)
-def begin(keys, twin, meal_minutes, b):
-    """`now`, and at midnight of the first day the sensor's four error nodes (mg/dL) with the last one's state."""
-    now = np.zeros(14)
-    now[LAST_RESCUE] = now[LAST_BOLUS] = now[LAST_CORRECTION] = -1e9
-    plan_meal(now, keys, twin, meal_minutes, b)
-    nodes = np.zeros(5)
-    nodes[0] = deviation(0.0)
-    for i in range(1, 4):
-        nodes[4] = next_node(nodes[4], keys[K_SENSOR], twin, i)
-        nodes[i] = deviation(nodes[4])
-    return now, nodes
-
-
-@njit(error_model="numpy", cache=True)
-def turn_blocks(now, keys, twin, tick, in_use, b):
+def turn_blocks(now, plan):
     """Each three hours another effect of insulin and use of the automation, each two perhaps a silent sensor."""
+    tick, keys, b = now.tick, plan.keys, plan.behaviour
     if tick % TICKS_A_BLOCK == 0:
         block = tick // TICKS_A_BLOCK
-        day = b.day_sd * bounded_normal(keys[K_DAY], twin, tick // TICKS_A_DAY)
-        now[LEVEL] = math.exp(day + b.block_sd * bounded_normal(keys[K_BLOCK], twin, block))
-        now[IN_USE] = 1.0 if uniform(keys[K_IN_USE], twin, block) < in_use else 0.0
+        day = b.day_sd * bounded_normal(keys[K_DAY], now.id, tick // TICKS_A_DAY)
+        now.level = math.exp(day + b.block_sd * bounded_normal(keys[K_BLOCK], now.id, block))
+        now.in_use = uniform(keys[K_IN_USE], now.id, block) < plan.device.in_use
     if tick % TICKS_A_GAP == 0:
-        now[SILENT] = 1.0 if uniform(keys[K_GAP], twin, tick // TICKS_A_GAP) < b.sensor_gap else 0.0
+        now.silent = uniform(keys[K_GAP], now.id, tick // TICKS_A_GAP) < b.sensor_gap
 
 
 @njit(error_model="numpy", cache=True)
 def rescue(now, t, reading, plasma, b):
     """Grams of sugar taken when the sensor shows a low, or when it is felt."""
-    low = (now[KNOWN] > 0.0 and reading < b.rescue_below) or plasma < b.symptoms_below
-    if low and t - now[LAST_RESCUE] >= b.rescue_wait:
-        now[LAST_RESCUE] = t
+    low = (now.known > 0 and reading < b.rescue_below) or plasma < b.symptoms_below
+    if low and t - now.last_rescue >= b.rescue_wait:
+        now.last_rescue = t
         return b.rescue_grams
     return 0.0
 
 
 @njit(error_model="numpy", cache=True)
-def meal(now, keys, twin, t, reading, on_board, cr, cf, meal_grams, meal_minutes, b, device):
-    """A meal that begins in this tick: (grams, bolus the person gives for it, minute); plans the next one."""
-    number = int(now[MEAL])
-    at = max(now[MEAL_AT], t)
+def meal(now, t, reading, on_board, plan):
+    """A meal that begins in this tick: (grams, bolus the person gives for it); plans the next one."""
+    number, keys, b = now.next_meal, plan.keys, plan.behaviour
     sd = math.sqrt(math.log(1.0 + b.meal_cv * b.meal_cv))
-    size = math.exp(sd * normal(keys[K_MEAL_SIZE], twin, number) - 0.5 * sd * sd)
-    grams = meal_grams[number % MEALS] * b.meal_scale * size
-    forgotten = uniform(keys[K_MISSED], twin, number) < b.missed
-    if number % 2 == 1 and uniform(keys[K_SNACK_MISSED], twin, number) < b.snack_missed:
+    size = math.exp(sd * normal(keys[K_MEAL_SIZE], now.id, number) - 0.5 * sd * sd)
+    grams = plan.meals[number % MEALS, 1] * b.meal_scale * size
+    forgotten = uniform(keys[K_MISSED], now.id, number) < b.missed
+    if number % 2 == 1 and uniform(keys[K_SNACK_MISSED], now.id, number) < b.snack_missed:
         forgotten = True
     bolus = 0.0
     if not forgotten:
-        bolus = grams * b.estimate_bias * math.exp(b.estimate_sd * normal(keys[K_ESTIMATE], twin, number)) / cr
-        if now[KNOWN] > 0.0:
-            bolus += max((reading - device.bolus_target) / cf - on_board, 0.0)
-        now[LAST_BOLUS] = t
-    now[MEAL] += 1.0
-    plan_meal(now, keys, twin, meal_minutes, b)
-    return grams, bolus, at
+        bolus = grams * b.estimate_bias * math.exp(b.estimate_sd * normal(keys[K_ESTIMATE], now.id, number)) / now.cr
+        if now.known > 0:
+            bolus += max((reading - plan.device.bolus_target) / now.cf - on_board, 0.0)
+        now.last_bolus = t
+    now.next_meal += 1
+    plan_meal(now, plan)
+    return grams, bolus
 
 
 @njit(error_model="numpy", cache=True)
-def correction_by_hand(now, t, minute, reading, on_board, cf, b, device):
+def correction_by_hand(now, t, reading, on_board, plan):
     """Bolus (U) for a high reading by a person who is awake, not on top of a recent bolus."""
-    awake = WAKE <= minute < SLEEP
-    free = t - max(now[LAST_BOLUS], now[LAST_CORRECTION]) >= b.correct_high_wait
-    if awake and free and now[KNOWN] > 0.0 and reading > b.correct_high_above:
-        now[LAST_BOLUS] = t
-        return max((reading - device.bolus_target) / cf - on_board, 0.0)
+    b = plan.behaviour
+    awake = WAKE <= now.tick % TICKS_A_DAY * TICK < SLEEP
+    free = t - max(now.last_bolus, now.last_correction) >= b.correct_high_wait
+    if awake and free and now.known > 0 and reading > b.correct_high_above:
+        now.last_bolus = t
+        return max((reading - plan.device.bolus_target) / now.cf - on_board, 0.0)
     return 0.0
 
 
 @njit(error_model="numpy", cache=True)
-def automation(now, t, controller, readings, on_board, cf, device):
-    """(factor on the basal profile, automatic correction in U); (1, 0) without a sensor or out of use."""
-    usable = controller != OPEN_LOOP and now[IN_USE] > 0.0 and now[KNOWN] > 0.0
+def automation(now, t, on_board, plan):
+    """(factor on the basal profile, automatic correction in U); (1, 0) in the run-in, without a sensor, out of use."""
+    device = plan.device
+    controller = device.controller if now.tick >= plan.run_in else OPEN_LOOP
+    usable = controller != OPEN_LOOP and now.in_use > 0 and now.known > 0
     if not usable:
         return 1.0, 0.0
-    reading = readings[READINGS - 1]
-    predicted = reading + slope(readings, min(int(now[KNOWN]), READINGS)) * device.horizon
+    reading = now.readings[READINGS - 1]
+    predicted = reading + slope(now.readings, min(now.known, READINGS)) * device.horizon
     factor = basal_factor(controller, reading, predicted, device)
-    waited = t - max(now[LAST_CORRECTION], now[LAST_BOLUS]) >= device.correction_wait
+    waited = t - max(now.last_correction, now.last_bolus) >= device.correction_wait
     if controller == HYBRID_CLOSED_LOOP and predicted >= device.correct_above and factor > 1.0 and waited:
-        extra = correction(reading, on_board, cf, device)
+        extra = correction(reading, on_board, now.cf, device)
         if extra >= BOLUS_STEP:
-            now[LAST_CORRECTION] = t
+            now.last_correction = t
             return factor, extra
     return factor, 0.0
 
 
 @njit(error_model="numpy", cache=True)
-def deliver(now, basal, profile, bolus):
+def deliver(now, basal, bolus):
     """Units given in this tick. Insulin on board counts what exceeds the profile; a suspended pump takes from it."""
-    over = bolus + (basal - profile) * TICK / 60.0
-    now[IOB1] += over
-    now[IOB2] = (now[IOB2] + now[IOB1] * TICK / IOB_MINUTES) * IOB_DECAY
-    now[IOB1] *= IOB_DECAY
-    return basal * TICK / 60.0 + bolus
+    over = bolus + (basal - now.profile) * TICK / 60.0
+    now.iob1 += over
+    now.iob2 = (now.iob2 + now.iob1 * TICK / IOB_MINUTES) * IOB_DECAY
+    now.iob1 *= IOB_DECAY
+    now.given = basal * TICK / 60.0 + bolus
 
 
 @njit(error_model="numpy", cache=True)
-def metabolise(now, y, p, u, t, end, grams, meal_at, work, memory, nothing, solver):
-    """Carry the body to the end of the tick, landing on the start and the end of eating; (minute, status)."""
-    status = COMPLETED
-    while t < end:
-        stop = end
-        if grams > 0.0 and meal_at <= t:
-            if t >= now[EATING_UNTIL]:
-                y[EATEN] = y[SOLID] + y[LIQUID]
-                now[EATING_UNTIL] = t
-            now[EATING_UNTIL] += grams * 1000.0 / EATING
-            grams = 0.0
-            memory[0] = min(memory[0], 1.0)
-        elif grams > 0.0:
-            stop = min(stop, meal_at)
-        eats = t < now[EATING_UNTIL]
-        u[CARBS] = EATING if eats else 0.0
-        if eats:
-            stop = min(stop, now[EATING_UNTIL])
-        t, _, status = advance(
-            t, stop, y, p, u, work, memory, NO_SAMPLES, nothing, 0, 0, solver[0], solver[1], solver[2]
-        )
-        if status != COMPLETED:
-            break
-    return t, status
-
-
-@njit(error_model="numpy", cache=True)
-def sense(now, nodes, keys, twin, end, interstitial, readings, b):
+def sense(now, end, interstitial, plan):
     """The sensor's reading at the end of a tick (mg/dL, NaN while silent), and the memory of readings."""
-    if end >= (now[NODE] + 1.0) * NODE_MINUTES:
-        now[NODE] += 1.0
+    nodes, readings = now.nodes, now.readings
+    if end >= (now.node + 1) * NODE_MINUTES:
+        now.node += 1
         nodes[0], nodes[1], nodes[2] = nodes[1], nodes[2], nodes[3]
-        nodes[4] = next_node(nodes[4], keys[K_SENSOR], twin, int(now[NODE]) + 3)
-        nodes[3] = deviation(nodes[4])
-    if now[SILENT] > 0.0:
-        now[MISSED] += 1.0
-        if now[MISSED] * TICK > SILENCE:
-            now[KNOWN] = 0.0
+        now.node_state = next_node(now.node_state, plan.keys[K_SENSOR], now.id, now.node + 3)
+        nodes[3] = deviation(now.node_state)
+    if now.silent > 0:
+        now.missed += 1
+        if now.missed * TICK > SILENCE:
+            now.known = 0
         return math.nan
-    part = end / NODE_MINUTES - now[NODE]
-    error = between(nodes[0], nodes[1], nodes[2], nodes[3], part)
+    error = between(nodes[0], nodes[1], nodes[2], nodes[3], end / NODE_MINUTES - now.node)
     for i in range(READINGS - 1):
         readings[i] = readings[i + 1]
-    readings[READINGS - 1] = shown(interstitial + b.sensor_error * error)
-    now[KNOWN] = 1.0 if now[MISSED] > 0.0 else now[KNOWN] + 1.0
-    now[MISSED] = 0.0
+    readings[READINGS - 1] = shown(interstitial + plan.behaviour.sensor_error * error)
+    now.known = 1 if now.missed > 0 else now.known + 1
+    now.missed = 0
     return readings[READINGS - 1]
 
 
 @njit(error_model="numpy", cache=True)
-def live(
-    y,
-    p,
-    u,
-    twin,
-    therapy,
-    keys,
-    meal_grams,
-    meal_minutes,
-    controller,
-    run_in,
-    ticks,
-    in_use,
-    b,
-    device,
-    solver,
-    cgm,
-    glucose,
-    insulin,
-):
-    """Follow one twin for `ticks` five-minute ticks from midnight; outputs hold the value at the end of each tick.
-
-    `therapy` is basal need (U/h), carbohydrate ratio (g/U), correction factor (mg/dL/U) and body weight (kg); `solver`
-    is rtol, atol and the step limit. Before `run_in` (ticks) every arm is on open-loop therapy. Returns (status,
-    minute reached).
-    """
-    need, cf, weight = therapy[0], therapy[2], therapy[3]
-    programmed = need * b.basal_bias * math.exp(b.basal_sd * normal(keys[K_BASAL_ERROR], twin, 0))
-    profile = quantised(programmed, BASAL_STEP, BASAL_MAX)
-    cr = therapy[1] * math.exp(b.cr_sd * normal(keys[K_CR_ERROR], twin, 0))
-    work, memory, readings = np.empty((WORK_ROWS, STATES)), np.zeros(3), np.zeros(READINGS)
-    nothing = np.empty((1, 0, STATES))  # readings are taken at the ends of ticks: no samples on the way
-    now, nodes = begin(keys, twin, meal_minutes, b)
-    for tick in range(ticks):
-        t, end = tick * TICK, (tick + 1) * TICK
-        minute = t - (tick // TICKS_A_DAY) * DAY
-        turn_blocks(now, keys, twin, tick, in_use, b)
-        phase = 2.0 * math.pi * (minute / DAY - b.circadian_peak / 24.0)
-        u[SENSITIVITY] = now[LEVEL] * (1.0 + b.circadian * math.cos(phase))
-
-        reading, plasma, on_board = readings[READINGS - 1], y[GP] / p[VG], max(now[IOB1] + now[IOB2], 0.0)
-        grams, bolus, meal_at = rescue(now, t, reading, plasma, b), 0.0, -1.0
-        if now[MEAL_AT] < end:
-            eaten, bolus, meal_at = meal(
-                now, keys, twin, t, reading, on_board, cr, cf, meal_grams, meal_minutes, b, device
-            )
-            grams += eaten
-        if bolus == 0.0:
-            bolus = correction_by_hand(now, t, minute, reading, on_board, cf, b, device)
-        mode = controller if tick >= run_in else OPEN_LOOP
-        factor, extra = automation(now, t, mode, readings, on_board, cf, device)
-        basal = quantised(profile * factor, BASAL_STEP, BASAL_MAX)
-        given = deliver(now, basal, profile, quantised(bolus + extra, BOLUS_STEP, BOLUS_MAX))
-        u[INSULIN] = given / TICK * PMOL_PER_UNIT / weight
-
-        t, status = metabolise(now, y, p, u, t, end, grams, meal_at, work, memory, nothing, solver)
-        if status != COMPLETED:
-            return status, t
-        glucose[tick], insulin[tick] = y[GP] / p[VG], given
-        if not b.lowest <= y[GP] / p[VG] <= b.highest:
-            return OUT_OF_RANGE, t
-        cgm[tick] = sense(now, nodes, keys, twin, end, y[GS] / p[VG], readings, b)
-    return COMPLETED, ticks * TICK
+def begin_tick(now, lane, block, plan):
+    """What the person and the pump do at the beginning of a tick."""
+    t = now.tick * TICK
+    turn_blocks(now, plan)
+    reading, plasma = now.readings[READINGS - 1], block[Y.Gp, lane] / block[P.Vg, lane]
+    on_board = max(now.iob1 + now.iob2, 0.0)
+    now.grams, now.eats_at, bolus = rescue(now, t, reading, plasma, plan.behaviour), t, 0.0
+    if now.next_meal_at < t + TICK:
+        now.eats_at = max(now.next_meal_at, t)
+        eaten, bolus = meal(now, t, reading, on_board, plan)
+        now.grams += eaten
+    if bolus == 0.0:
+        bolus = correction_by_hand(now, t, reading, on_board, plan)
+    factor, extra = automation(now, t, on_board, plan)
+    basal = quantised(now.profile * factor, BASAL_STEP, BASAL_MAX)
+    deliver(now, basal, quantised(bolus + extra, BOLUS_STEP, BOLUS_MAX))
+    block[U.insulin, lane] = now.given / TICK * PMOL_PER_UNIT / now.weight
+    block[U.sensitivity, lane] = now.level * plan.circadian[now.tick % TICKS_A_DAY]
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
-def live_all(
-    y,
-    p,
-    inputs,
-    ids,
-    therapy,
-    keys,
-    meal_grams,
-    meal_minutes,
-    controller,
-    run_in,
-    ticks,
-    in_use,
-    b,
-    device,
-    solver,
-    cgm,
-    glucose,
-    insulin,
-    status,
-    failed_at,
-):
-    """`live` for every row; a failed row's outputs are NaN from its first tick on."""
-    for k in range(y.shape[0]):
-        status[k], minute = live(
-            y[k], p[k], inputs[k], ids[k], therapy[k], keys, meal_grams, meal_minutes, controller, run_in, ticks,
-            in_use, b, device, solver, cgm[k], glucose[k], insulin[k],
-        )  # fmt: skip
-        if status[k] != COMPLETED:
-            failed_at[k] = minute
-            cgm[k, :] = math.nan
-            glucose[k, :] = math.nan
-            insulin[k, :] = math.nan
+@njit(error_model="numpy", cache=True)
+def eat(now, t, lane, block):
+    """Begin, go on with or end eating at t, and stop the lane where that changes, at the latest at the tick's end."""
+    stop = (now.tick + 1) * TICK
+    if now.grams > 0.0 and now.eats_at <= t:
+        if t >= now.eats_until:
+            block[Y.eaten, lane] = block[Y.stomach_solid, lane] + block[Y.stomach_liquid, lane]
+            now.eats_until = t
+        now.eats_until += now.grams * 1000.0 / EATING
+        now.grams = 0.0
+        block[WANTED, lane] = min(block[WANTED, lane], 1.0)
+    elif now.grams > 0.0:
+        stop = min(stop, now.eats_at)
+    eats = t < now.eats_until
+    block[U.carbs, lane] = EATING if eats else 0.0
+    block[STOP, lane] = min(stop, now.eats_until) if eats else stop
+
+
+@njit(error_model="numpy", cache=True)
+def end_tick(now, lane, k, block, plan, readings):
+    """Keep what the tick has come to, and read the sensor; the body may have left the plausible range."""
+    b, volume = plan.behaviour, block[P.Vg, lane]
+    glucose = block[Y.Gp, lane] / volume
+    if not b.lowest <= glucose <= b.highest:
+        block[STATUS, lane] = OUT_OF_RANGE
+        return
+    end = (now.tick + 1) * TICK
+    readings[0, k, now.tick] = sense(now, end, block[Y.Gs, lane] / volume, plan)
+    readings[1, k, now.tick], readings[2, k, now.tick] = glucose, now.given
+    now.tick += 1
+    if now.tick == plan.ticks:
+        block[STATUS, lane] = COMPLETED
+
+
+@njit(error_model="numpy", cache=True)
+def begin(lane, k, block, world):
+    """Midnight of the first day: what is programmed, the sensor's first error nodes, the first meal."""
+    now, plan = world.people[k], world.plan[0]
+    keys, b = plan.keys, plan.behaviour
+    once = np.int64(0)  # the only slot of what is programmed
+    programmed = now.need * b.basal_bias * math.exp(b.basal_sd * normal(keys[K_BASAL_ERROR], now.id, once))
+    now.profile = quantised(programmed, BASAL_STEP, BASAL_MAX)
+    now.cr *= math.exp(b.cr_sd * normal(keys[K_CR_ERROR], now.id, once))
+    now.last_rescue = now.last_bolus = now.last_correction = LONG_AGO
+    plan_meal(now, plan)
+    now.nodes[0] = deviation(0.0)
+    for i in range(1, 4):
+        now.node_state = next_node(now.node_state, keys[K_SENSOR], now.id, i)
+        now.nodes[i] = deviation(now.node_state)
+    begin_tick(now, lane, block, plan)
+    eat(now, 0.0, lane, block)
+
+
+@njit(error_model="numpy", cache=True)
+def serve(lane, k, block, world):
+    """The end of a tick and the beginning of the next, or the beginning or end of eating within a tick."""
+    now, plan, t = world.people[k], world.plan[0], block[TIME, lane]
+    if t >= (now.tick + 1) * TICK:
+        end_tick(now, lane, k, block, plan, world.readings)
+        if block[STATUS, lane] > 0.0:
+            return
+        begin_tick(now, lane, block, plan)
+    eat(now, t, lane, block)
+
+
+@njit(error_model="numpy", cache=True)
+def leave(lane, k, block, world):
+    """Why, when and after how many steps it ended; a failed twin's readings are NaN from the first on."""
+    now, plan = world.people[k], world.plan[0]
+    now.status, now.steps, now.ended_at = int(block[STATUS, lane]), int(block[STEPS, lane]), block[TIME, lane]
+    if now.status != COMPLETED:
+        for i in range(3):
+            for tick in range(plan.ticks):
+                world.readings[i, k, tick] = math.nan

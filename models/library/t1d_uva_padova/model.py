@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ import xarray as xr
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...engine.compile import compiled
+from ...engine.follow import follow
 from ...model import Conditions, Output, Parameter, Status
 from ...randomness import key_words
 from ...units import In
@@ -18,7 +20,8 @@ from . import subject
 from .equations import SYSTEM
 from .provenance import PARAMETERS
 
-_DRIVERS = tuple(Path(__file__).parent / name for name in ("controllers.py", "sensor.py", "daily_life.py"))
+_MODULES = tuple(Path(__file__).parent / name for name in ("daily_life.py", "controllers.py", "sensor.py"))
+_CONTROLLERS = ("open-loop", "low-glucose-suspend", "hybrid-closed-loop")
 
 Minutes = Annotated[float, In("minute"), Field(gt=0)]
 Glucose = Annotated[float, In("mg/dL"), Field(ge=20, le=600)]
@@ -113,6 +116,7 @@ class T1DModel:
         "counter-regulation is a switch without a published source. "
         "Severe hypoglycaemia is a clinical event and is not simulated."
     )
+    lanes: Literal[1, 4, 8] = 8  # twins that a core carries at a time; changes the speed, never a bit
     requires: tuple[str, ...] = ("weight", *subject.FREE)
     parameters: tuple[Parameter, ...] = PARAMETERS
     outputs: tuple[Output, ...] = (
@@ -129,32 +133,17 @@ class T1DModel:
 
     def simulate(self, twins: xr.Dataset, treatment: Any, settings: Any, conditions: Conditions) -> xr.Dataset:
         """Five-minute readings from the start of the run-in to the end of follow-up; see `Model.simulate`."""
-        kernel, tolerance = compiled(SYSTEM, _DRIVERS), conditions.tolerance
-        values = subject.values_of(twins)
-        count = twins.sizes["twin"]
-        run_in = round(conditions.schedule.run_in * 288)
-        ticks = run_in + round(conditions.schedule.duration * 288)
-        readings = {name: np.empty((count, ticks), np.float32) for name in ("cgm", "glucose", "insulin")}
-        status, failed_at = np.zeros(count, np.int8), np.full(count, np.nan)
-        inputs = np.column_stack([np.zeros(count), values["u2ss"], np.ones(count)])
-        therapy = np.column_stack([values[name].astype(float) for name in ("basal_rate", "CR", "CF", "BW")])
-        keys = np.array([key_words(conditions.seed, purpose) for purpose in kernel.daily_life.PURPOSES], np.uint64)
-        kernel.daily_life.live_all(
-            subject.basal_state(values),
-            subject.parameter_matrix(values, settings.counter_regulation, settings.counter_regulation_below),
-            inputs, np.asarray(twins["twin"].values, np.int64), therapy, keys,
-            np.array([meal.carbs for meal in settings.meals]), np.array([meal.at for meal in settings.meals]),
-            ["open-loop", "low-glucose-suspend", "hybrid-closed-loop"].index(treatment.controller),
-            run_in, ticks, conditions.adherence, _behaviour(kernel, settings, self.outputs[1]),
-            _device(kernel, treatment), np.array([tolerance.rtol, tolerance.atol, tolerance.max_steps]),
-            readings["cgm"], readings["glucose"], readings["insulin"], status, failed_at,
-        )  # fmt: skip
+        kernel, start, world = prepare(twins, treatment, settings, conditions)
+        follow(kernel, SYSTEM, start, world, conditions.tolerance, lanes=self.lanes)
+        status = world.people["status"].astype(np.int8)
+        failed_at = np.where(status == Status.COMPLETED, np.nan, world.people["ended_at"])
+        run_in, ticks = (int(world.plan[name][0]) for name in ("run_in", "ticks"))
         time = (np.arange(1, ticks + 1) - run_in) / 288.0
         units = {output.name: output for output in self.outputs}
         out = xr.Dataset(
             {
-                name: (("twin", "time"), array, {"units": units[name].unit, "long_name": units[name].long_name})
-                for name, array in readings.items()
+                name: (("twin", "time"), world.readings[i], {"units": unit.unit, "long_name": unit.long_name})
+                for i, (name, unit) in enumerate(units.items())
             },
             coords={"twin": twins["twin"].values, "time": ("time", time, {"units": "day"})},
         )
@@ -163,28 +152,70 @@ class T1DModel:
         return out
 
 
-def _behaviour(kernel: Any, s: Settings, glucose: Output) -> Any:
+def prepare(
+    twins: xr.Dataset, treatment: Treatment, settings: Settings, conditions: Conditions
+) -> tuple[ModuleType, np.ndarray, Any]:
+    """What `follow` needs for one arm: the compiled package, the twins' start, and their `daily_life.World`."""
+    kernel = compiled(SYSTEM, *_MODULES)
+    life, values, count = kernel.daily_life, subject.values_of(twins), twins.sizes["twin"]
+    run_in = round(conditions.schedule.run_in * 288)
+    ticks = run_in + round(conditions.schedule.duration * 288)
+    hours = np.arange(288) / 12.0 - settings.sensitivity_peak
+    plan = _record(
+        life.PLAN,
+        behaviour=_behaviour(life.BEHAVIOUR, settings, MODEL.outputs[1]),
+        device=_device(life.DEVICE, treatment, conditions.adherence),
+        keys=[key_words(conditions.seed, purpose) for purpose in life.PURPOSES],
+        meals=[(meal.at, meal.carbs) for meal in settings.meals],
+        circadian=1.0 + settings.sensitivity_circadian * np.cos(2.0 * np.pi * hours / 24.0),
+        run_in=run_in, ticks=ticks,
+    )  # fmt: skip
+    people = np.zeros(count, life.PERSON)
+    people["id"] = twins["twin"].values
+    for name, column in (("need", "basal_rate"), ("cr", "CR"), ("cf", "CF"), ("weight", "BW")):
+        people[name] = values[column]
+    start = np.column_stack(
+        [
+            subject.basal_state(values),
+            subject.parameter_matrix(values, settings.counter_regulation, settings.counter_regulation_below),
+            np.zeros((count, len(SYSTEM.inputs))),
+        ]
+    )
+    return kernel, start, life.World(plan, people, np.empty((3, count, ticks), np.float32))
+
+
+def _behaviour(kind: np.dtype, s: Settings, glucose: Output) -> np.ndarray:
     lowest, highest = glucose.plausible or (0.0, np.inf)
-    return kernel.daily_life.Behaviour(
+    return _record(
+        kind,
         meal_scale=s.meal_scale, meal_cv=s.meal_cv, meal_jitter=s.meal_jitter, missed=s.missed_bolus,
         snack_missed=s.missed_snack_bolus, estimate_bias=s.carb_estimate_bias, estimate_sd=s.carb_estimate_sd,
         basal_bias=s.basal_bias, basal_sd=s.basal_sd, cr_sd=s.carb_ratio_sd, day_sd=s.sensitivity_day_sd,
-        block_sd=s.sensitivity_block_sd, circadian=s.sensitivity_circadian, circadian_peak=s.sensitivity_peak,
-        rescue_below=s.rescue_below, rescue_grams=s.rescue_carbs, rescue_wait=s.rescue_wait,
-        symptoms_below=s.symptoms_below,
-        correct_high_above=s.correct_high_above, correct_high_wait=s.correct_high_wait, sensor_error=s.sensor_error,
-        sensor_gap=s.sensor_gaps,
+        block_sd=s.sensitivity_block_sd, rescue_below=s.rescue_below, rescue_grams=s.rescue_carbs,
+        rescue_wait=s.rescue_wait, symptoms_below=s.symptoms_below, correct_high_above=s.correct_high_above,
+        correct_high_wait=s.correct_high_wait, sensor_error=s.sensor_error, sensor_gap=s.sensor_gaps,
         lowest=lowest, highest=highest,
     )  # fmt: skip
 
 
-def _device(kernel: Any, t: Treatment) -> Any:
-    return kernel.daily_life.Device(
+def _device(kind: np.dtype, t: Treatment, in_use: float) -> np.ndarray:
+    return _record(
+        kind,
         horizon=t.horizon, suspend_below=t.suspend_below, stop_at=t.stop_at, reduce_below=t.reduce_below,
         increase_above=t.increase_above, gain=t.rise_per_mg_dl, highest_factor=t.highest_factor,
         correct_above=t.correct_above, correction_share=t.correction_share, correction_target=t.correction_target,
         correction_wait=t.correction_wait, cf_factor=t.correction_cf_factor, bolus_target=t.bolus_target,
+        in_use=in_use, controller=_CONTROLLERS.index(t.controller),
     )  # fmt: skip
+
+
+def _record(kind: np.dtype, **values: Any) -> np.ndarray:
+    """An array of one record, with a value for every field."""
+    assert set(values) == set(kind.names or ())
+    record = np.zeros(1, kind)
+    for name, value in values.items():
+        record[name] = value
+    return record
 
 
 MODEL = T1DModel()

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from twinarm.models.dosing import Compartment, DosingError, Layout, make_events, predict, simulate
+from twinarm.models.dosing import (
+    Compartment,
+    DosingError,
+    Events,
+    Layout,
+    make_events,
+    parse_regimen,
+    predict,
+    simulate,
+)  # fmt: skip
 from twinarm.models.engine import System
 from twinarm.models.model import Status, Tolerance
 
@@ -29,6 +38,7 @@ FULL = Layout(
     )
 )
 P = np.array([[1.1, 5.0, 40.0, 0.8, 1.7, 30.0, 2.5], [0.4, 3.0, 30.0, 0.5, 9.0, 12.0, 31.0]])
+COLUMNS = ("id", "time", "evid", "amt", "cmt", "rate", "ii", "addl", "ss", "mdv", "dv", "row")
 HOURS = np.linspace(0.0, 72.0, 145)
 
 
@@ -223,6 +233,33 @@ def test_a_clock_that_starts_anew_needs_a_reset():
         run(make_events([0, 5, 0], [100, 0, 100]))
 
 
+def test_a_data_set_has_the_bits_of_its_subjects_one_by_one():
+    draw = np.random.default_rng(5)
+    tables = []
+    for k in range(7):
+        time = np.sort(draw.choice(np.arange(0, 60, 2.5), 9))
+        evid = draw.choice([0, 1, 1, 2, 3, 4, 5], 9)
+        dose = (evid == 1) | (evid == 4)
+        rate = np.where(dose, draw.choice([0.0, 20.0, -1.0, -2.0], 9), 0.0)
+        ss = np.where(dose, draw.choice([0, 0, 1, 2], 9), 0)
+        tables.append(
+            make_events(
+                time, np.where(dose | (evid == 5), 50.0, 0.0), evid=evid, cmt=draw.choice(["gut", "blood"], 9),
+                rate=rate, ii=np.where(dose, 8.0, 0.0), addl=np.where(dose, 3, 0), ss=ss, id=k,
+                covariates={"factor": draw.uniform(0.5, 2.0, 9)},
+            )
+        )  # fmt: skip
+    p = P[0] * draw.uniform(0.5, 1.5, (7, 7))
+    joined = Events(
+        **{name: np.concatenate([getattr(t, name) for t in tables]) for name in COLUMNS},
+        covariates={"factor": np.concatenate([t.covariates["factor"] for t in tables])},
+    )
+    whole = predict(BODY, FULL, joined, p, tolerance=TIGHT, free=("auc",), covariates="nocb")
+    assert (whole.status == Status.COMPLETED).all()
+    alone = [run(t, FULL, None, p[[k]], covariates="nocb").samples[0] for k, t in enumerate(tables)]
+    assert np.concatenate(alone).tobytes() == whole.samples.tobytes()
+
+
 def test_a_data_set_is_predicted_subject_by_subject():
     events = make_events([0, 5, 0, 5], [100, 0, 50, 0], id=["a", "a", "b", "b"], cmt="blood")
     events.covariates["factor"] = np.ones(4)
@@ -231,3 +268,76 @@ def test_a_data_set_is_predicted_subject_by_subject():
     assert found.samples[[1, 3], 1] == pytest.approx([100, 50] * np.exp(-5 * ke), rel=1e-8)
     with pytest.raises(ValueError, match="1 rows, the records are those of 2 subjects"):
         predict(BODY, PLAIN, events, P[:1])
+
+
+def test_a_failed_subject_leaves_the_others_their_bits():
+    events = make_events([0, 0, 6] * 3, [100, 50, 0] * 3, evid=[1, 4, 0] * 3, id=np.repeat([1, 2, 3], 3))
+    events.covariates["factor"] = np.ones(9)
+    p = np.repeat(P[:1], 3, axis=0)
+    good = predict(BODY, FULL, events, p, tolerance=TIGHT)
+    p[1, 4] = np.nan
+    found = predict(BODY, FULL, events, p, tolerance=TIGHT)
+    assert found.status.tolist() == [Status.COMPLETED, Status.CONSTRAINT, Status.COMPLETED]
+    assert found.failed_at[1] == 0.0 and np.isnan(found.samples[3:6]).all()
+    assert found.samples[[0, 1, 2, 6, 7, 8]].tobytes() == good.samples[[0, 1, 2, 6, 7, 8]].tobytes()
+
+
+def test_rows_of_one_time_read_what_stands_before_them():
+    found = run(make_events([0, 4, 4, 4, 4], [100, 0, 10, 20, 0], evid=[1, 3, 1, 1, 0], cmt="gut"), times=None)
+    assert found.samples[0, :, 0].tolist() == [100.0, 0.0, 10.0, 30.0, 30.0]
+
+
+def test_looking_ahead_a_steady_state_is_that_of_its_own_row():
+    """NONMEM calls PK with the steady-state record itself; only what follows looks ahead to the next row."""
+    events = make_events([0, 24], [0, 0], evid=[1, 0], cmt="blood", rate=[10, 0], ss=[1, 0],
+                         covariates={"factor": [1.0, 3.0]})  # fmt: skip
+    found = run(events, times=[0.0, 24.0], covariates="nocb")
+    ke = P[:, 1] / P[:, 2]
+    assert found.samples[:, 0, 1] == pytest.approx(10 / ke, rel=1e-8)
+    assert found.samples[:, 1, 1] == pytest.approx(10 / ke * np.exp(-3 * ke * 24), rel=1e-8)
+
+
+@given(
+    courses=st.lists(
+        st.tuples(
+            st.floats(1, 500).map(lambda v: round(v, 2)), 
+            st.sampled_from(["oral", "iv", "iv over 30 min", "iv over 9 h"]),
+            st.sampled_from(["6h", "12h", "1d", "1wk"]), st.integers(1, 9),
+        ),
+        min_size=1, max_size=4,
+    ),
+    part=st.floats(0, 1.2),
+)  # fmt: skip
+@settings(max_examples=40, deadline=None)
+def test_what_a_regimen_gives_is_in_the_body_or_eliminated(courses, part):
+    text = " then ".join(f"{a} mg {route} q{every} x {n}" for a, route, every, n in courses)
+    regimen = parse_regimen(text)
+    events = regimen.events({"oral": "gut", "iv": "blood"}, time_unit="hour")
+    F, lag = P[:, 3], P[:, 4]
+    last = events.time[-1] + events.ii[-1] * events.addl[-1]
+    now = part * (last + 10.0) + 1.0
+    given = np.zeros(len(P))
+    for time, amt, rate, ii, addl in zip(events.time, events.amt, events.rate, events.ii, events.addl, strict=True):
+        for n in range(addl + 1):
+            since = now - (time + n * ii + lag)
+            given += np.clip(since * rate, 0, F * amt) if rate else np.where(since >= 0, F * amt, 0.0)
+    found = run(events, FULL, times=[now])
+    eliminated = found.samples[:, 0, 2] * P[:, 1]  # clearance times the area under the concentration
+    assert found.samples[:, 0, 0] + found.samples[:, 0, 1] + eliminated == pytest.approx(given, rel=1e-8, abs=1e-8)
+
+
+def test_what_does_not_fit_is_refused_with_the_cure():
+    body = System("body", ("gut",), ("k",), (), lambda t, y, p, u: (-p.k * y.gut,), "hour")
+    layout, doses, p = Layout((Compartment("gut"),)), make_events([0.0], [100.0]), [[0.1], [0.2]]
+    with pytest.raises(ValueError, match=r"write Layout\(\(Compartment\('gut'\),\)\)"):
+        Layout(Compartment("gut"))
+    with pytest.raises(TypeError, match=r"events is Regimen; write make_events.*parse_regimen\(text\)\.events"):
+        simulate(body, layout, parse_regimen("100 mg oral q24h x 7"), p)
+    with pytest.raises(ValueError, match=r"p has the shape \(1, 2\); it needs \(twin, parameter\)"):
+        simulate(body, layout, doses, [[0.1, 0.2]])
+    with pytest.raises(ValueError, match=r"y0 has the shape \(1, 1\); it needs \(twin, state\) = \(2, 1\)"):
+        simulate(body, layout, doses, p, [[1.0]])
+    with pytest.raises(ValueError, match="times must be one sorted row"):
+        simulate(body, layout, doses, p, times=[3.0, 1.0])
+    with pytest.raises(ValueError, match="time_unit is 'hours'; write one of minute, hour, day, week"):
+        parse_regimen("100 mg oral q24h x 7").events({"oral": "gut"}, time_unit="hours")

@@ -71,3 +71,18 @@ def test_a_body_with_a_baseline_starts_from_it():
     assert steady.samples == pytest.approx(long.samples, rel=1e-5)
     back = simulate(TURNOVER, layout, make_events([0, 30], [50, 0], evid=[1, 3]), p, y0, times=[30.0, 60.0])
     assert back.samples[0] == pytest.approx(np.array([[0.0, 50.0], [0.0, 50.0]]), rel=1e-9)
+
+
+def test_doses_add_to_a_baseline_what_they_add_to_it_alone():
+    """SS 2 superposes the doses alone: neither the baseline nor what was left in the body is counted twice."""
+
+    def linear(t, y, p, u):
+        return (p.kin - p.k * y.x,)
+
+    made = System("made", ("x",), ("k", "kin"), (), linear, "hour")
+    p = np.array([[0.2, 3.0], [0.2, 0.0]])
+    y0 = np.array([[15.0], [40.0]])  # the baseline, and an amount left over
+    found = simulate(made, Layout((Compartment("x"),)), make_events(5, 10, ii=8, ss=2), p, y0, times=[0.0, 5.0, 9.0])
+    peak = 10 / (1 - np.exp(-1.6))
+    assert found.samples[0, 1:, 0] == pytest.approx(15 + peak * np.exp([0, -0.8]), rel=1e-6)
+    assert found.samples[1, 1:, 0] == pytest.approx((40 * np.exp(-1.0) + peak) * np.exp([0, -0.8]), rel=1e-6)

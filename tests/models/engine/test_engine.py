@@ -1,7 +1,6 @@
 """The engine solves to its stated tolerance, lands on events, says what failed, and twins never touch each other."""
 
 import math
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -196,23 +195,3 @@ def test_unsorted_records_are_refused():
     records = Records(np.array([[2.0, 1.0]]), np.zeros((1, 2), np.int64), np.ones((1, 2)))
     with pytest.raises(ValueError, match="sorted"):
         solve(ORAL, np.zeros((1, 2)), [[1.0, 1.0, 1.0]], 0.0, 3.0, records)
-
-
-def test_the_step_pair_has_order_five():
-    """Halving a fixed step divides the error of one smooth problem by about 2 to the 5th."""
-    from twinarm.models.engine.compile import compiled
-
-    def decay(t, y, p, u):
-        return (-p.a * y.x,)
-
-    kernel = compiled(System("decay", ("x",), ("a",), (), decay, "hour"))
-    errors = []
-    for n in (8, 16, 32):
-        y, work = np.array([1.0]), np.zeros((9, 1))
-        for _ in range(n):
-            kernel.rhs.rhs(0.0, y, np.array([1.0]), np.zeros(0), work[0])
-            kernel.tsit5.stages(0.0, 2.0 / n, y, np.array([1.0]), np.zeros(0), work)
-            y = work[7].copy()
-        errors.append(abs(y[0] - math.exp(-2.0)))
-    rates = [math.log2(a / b) for a, b in pairwise(errors)]
-    assert min(rates) > 4.8

@@ -273,3 +273,29 @@ def test_an_effect_on_something_unknown_is_said_when_the_system_is_compiled():
     system = System("odd", ("x",), (), (), lambda t, y, p, u: (1.0,), "hour", events=(event,))
     with pytest.raises(TraceError, match="'odd' changes 'z', which is no state or input; known: x"):
         solve(system, [[0.0]], np.zeros((1, 0)), 0.0, 1.0)
+
+
+def test_a_call_goes_on_from_another_with_what_its_events_wait_for():
+    """A cut in the middle of a hysteresis band changes nothing that happens."""
+    event = Event("up", lambda t, y, p, u: y.s - 0.5, "up", hysteresis=1.4)
+    system = System("wave", ("s", "c"), (), (), lambda t, y, p, u: (y.c, -y.s), "hour", events=(event,))
+    none, at = np.zeros((1, 0)), 2.9  # sin is 0.24 there: below the threshold, not yet beyond the band
+    whole = solve(system, [[0.0, 1.0]], none, 0.0, 6.0, tolerance=SHARP)
+    first = solve(system, [[0.0, 1.0]], none, 0.0, at, tolerance=SHARP)
+    second = solve(system, first.y_end, none, at, 6.0, tolerance=SHARP, armed=first.armed)
+    assert first.armed[0, 0] == 0.0 and second.armed[0, 0] == whole.armed[0, 0] == 1.0
+    assert first.event_counts[0, 0] + second.event_counts[0, 0] == whole.event_counts[0, 0] == 1
+
+
+@pytest.mark.parametrize("stiffness", [1e2, 1e4, 1e6])
+def test_a_twin_with_events_is_handed_over_to_the_stiff_method(stiffness):
+    from twinarm.models.engine.math import cos, sin
+
+    def forced(t, y, p, u):
+        return (-p.k * (y.x - sin(t)) + cos(t),)
+
+    events = (Event("half", lambda t, y, p, u: y.x - 0.5, "up"), Event("far", lambda t, y, p, u: y.x - 50.0, "up"))
+    system = System("forced", ("x",), ("k",), (), forced, "second", events=events)
+    found = solve(system, [[0.0]], [[stiffness]], 0.0, 10.0, tolerance=Tolerance(1e-8, 1e-10), keep_events=3)
+    assert found.status[0] == Status.COMPLETED and found.event_counts[0].tolist() == [2, 0]
+    assert found.event_times[0, 0, :2] == pytest.approx([np.pi / 6, np.pi / 6 + 2 * np.pi], rel=1e-7)

@@ -1,20 +1,25 @@
 """The public subjects stay at their basal state, react as measured elsewhere, and live reproducible weeks."""
 
 import csv
+import dataclasses
 import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
+from numba import njit
 
 import twinarm.cohorts as cohorts
 from twinarm.models.engine import Records, solve
-from twinarm.models.engine.compile import compiled
+from twinarm.models.engine.compile import cache_folder, compiled
+from twinarm.models.engine.kernel.driver import take_steps
+from twinarm.models.engine.lanes.equations import Program
+from twinarm.models.engine.lanes.function import step_function
 from twinarm.models.engine.reference import reference_solution
 from twinarm.models.library.t1d_uva_padova import MODEL, sensor, subject
 from twinarm.models.library.t1d_uva_padova.equations import SYSTEM
-from twinarm.models.library.t1d_uva_padova.model import _DRIVERS, Settings, Treatment, _device
+from twinarm.models.library.t1d_uva_padova.model import _MODULES, Settings, Treatment, _device, prepare
 from twinarm.models.model import Conditions, Schedule, Status, Tolerance
 
 TABLE = Path(cohorts.__file__).parent / "populations" / "data" / "t1d_public_30.csv"
@@ -158,9 +163,9 @@ def schedule(days, run_in=0.0):
     return Schedule(run_in, days, (days,), ("end",))
 
 
-def run(twins, controller, days=3.0, run_in=0.0, seed=4, adherence=1.0, **settings):
+def run(twins, controller, days=3.0, run_in=0.0, seed=4, adherence=1.0, model=MODEL, **settings):
     conditions = Conditions(schedule(days, run_in), seed, adherence, Tolerance(1e-6, 1e-6))
-    return MODEL.simulate(twins, Treatment(controller=controller), Settings(**settings), conditions)
+    return model.simulate(twins, Treatment(controller=controller), Settings(**settings), conditions)
 
 
 def test_readings_stand_on_five_minutes_in_days_from_randomisation(twins):
@@ -198,6 +203,25 @@ def test_a_block_of_twins_equals_its_parts_to_the_last_bit(twins):
         assert some["cgm"].values.tobytes() == whole["cgm"].values[part].tobytes()
 
 
+OUTCOMES = ("cgm", "glucose", "insulin", "status", "failed_at")
+
+
+@pytest.mark.parametrize("lanes", [1, 4])
+def test_the_number_of_lanes_and_the_order_of_twins_change_no_bit(twins, lanes):
+    """One twin cannot be solved, one leaves the plausible range."""
+    broken = twins.copy(deep=True)
+    broken["kmax"][3] = np.nan
+    broken["CR"][6] = 0.2  # dozens of units for every meal
+    whole = run(broken, "hybrid-closed-loop", rescue_carbs=0.0)
+    assert set(whole["status"].values) == {Status.COMPLETED, Status.NON_FINITE, Status.OUT_OF_RANGE}
+    narrow = dataclasses.replace(MODEL, lanes=lanes)
+    order = np.array([6, 0, 9, 3, 1, 8, 2, 7, 5, 4])
+    for rows in (np.arange(10), order):
+        found = run(broken.isel(twin=rows), "hybrid-closed-loop", model=narrow, rescue_carbs=0.0)
+        for name in OUTCOMES:
+            assert found[name].values.tobytes() == whole[name].values[rows].tobytes()
+
+
 def test_a_twin_that_cannot_be_solved_is_a_status_and_its_neighbours_do_not_notice(twins):
     broken = twins.copy(deep=True)
     broken["kmax"][3] = np.nan
@@ -218,6 +242,56 @@ def test_a_day_at_the_trials_tolerance_is_off_by_a_fiftieth_of_the_sensors_step(
     assert float(np.abs(loose["glucose"] - tight["glucose"]).max()) < 0.02
 
 
+@njit
+def _steps(address, block, settings):
+    return take_steps(address, block, settings)
+
+
+def test_a_day_in_closed_loop_follows_the_reference_with_the_same_deliveries(twins):
+    """The day is lived once more from Python, which writes down every input; SciPy at 1e-10 then gets the same."""
+    day, tolerance = Schedule(0.0, 1.0, (1.0,), ("end",)), Tolerance(1e-4, 1e-4)
+    how = Treatment(controller="hybrid-closed-loop"), Settings(), Conditions(day, 4, 0.9, tolerance)
+    one = twins.isel(twin=[2])
+    kernel, start, world = prepare(one, *how)
+    life, driver, rows = kernel.daily_life, kernel.driver, kernel.rows
+    step = step_function(SYSTEM, Program.of(SYSTEM), "tsit5", 1, cache_folder())
+    block = np.zeros((step.layout.rows, 1))
+    block[driver.STATE : driver.STATE + start.shape[1], 0] = start[0]
+    block[driver.SAMPLE] = np.inf
+    block[driver.ACTIVE] = 1.0
+    inputs, eaten = slice(rows.U[0], rows.U[-1] + 1), 0.0
+    times, targets, values = [], [], []
+
+    def note():
+        found = {SYSTEM.state("eaten"): block[rows.Y.eaten, 0] - eaten}
+        found |= {len(SYSTEM.states) + i: value for i, value in enumerate(block[inputs, 0])}
+        for target, value in found.items():
+            times.append(block[driver.TIME, 0])
+            targets.append(target)
+            values.append(value)
+        block[driver.FRESH] = 1.0
+
+    life.begin(0, 0, block, world)
+    note()
+    while True:
+        _steps(step.address, block, np.array([tolerance.rtol, tolerance.atol, tolerance.max_steps]))
+        eaten = block[rows.Y.eaten, 0]
+        life.serve(0, 0, block, world)
+        if block[driver.STATUS, 0] > 0.0:
+            break
+        note()
+    found = MODEL.simulate(one, *how)["glucose"].values[0]
+    assert world.readings[1, 0].tobytes() == found.tobytes()
+
+    states, parameters = len(SYSTEM.states), len(SYSTEM.parameters)
+    records = Records(np.array([times]), np.array([targets]), np.array([values]))
+    ends = np.arange(1, 289) * 5.0
+    y0, p, u0 = np.split(start[0], [states, states + parameters])
+    truth = reference_solution(SYSTEM, y0, p, 0.0, 1440.0, records, ends, u0)
+    glucose = truth[:, SYSTEM.state("Gp")] / float(one["Vg"][0])
+    assert np.abs(found - glucose).max() < 0.02
+
+
 def test_a_suspended_pump_gives_nothing_and_a_quantised_one_gives_whole_steps(twins):
     found = run(twins, "hybrid-closed-loop", days=5.0)
     given = found["insulin"].values.astype(float)
@@ -226,12 +300,12 @@ def test_a_suspended_pump_gives_nothing_and_a_quantised_one_gives_whole_steps(tw
     assert given.min() == 0.0
 
 
-KERNEL = compiled(SYSTEM, _DRIVERS)
+KERNEL = compiled(SYSTEM, *_MODULES)
 controllers = KERNEL.controllers
 
 
 def device(**changes):
-    return _device(KERNEL, Treatment(controller="hybrid-closed-loop", **changes))
+    return _device(KERNEL.daily_life.DEVICE, Treatment(controller="hybrid-closed-loop", **changes), 1.0)[0]
 
 
 @pytest.mark.parametrize(

@@ -65,12 +65,12 @@ print(digest(fit(simulate_trial("time-to-event", n=60), analysis_of("piecewise-e
 
 @pytest.mark.analysis
 @pytest.mark.slow
-def test_same_bytes_in_every_process():
-    """PyTensor orders its graphs by hashes; the draws may not follow."""
+def test_same_bytes_in_every_process_and_from_every_cache(tmp_path):
+    """PyTensor orders its graphs by hashes; the draws may not follow. The second process finds what is compiled."""
     code = PROCESS.format(folder=str(Path(__file__).parent))
     found = set()
-    for hash_seed in ("1", "2", "3"):
-        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+    for hash_seed, cache in (("1", "a"), ("1", "a"), ("2", "b")):
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "TWINARM_CACHE": str(tmp_path / cache)}
         run = subprocess.run(
             [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
         )
