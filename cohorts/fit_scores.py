@@ -12,8 +12,11 @@ from scipy.special import ndtri
 
 from .curves import Place
 
+Rows = list[dict[str, str]]
+
 LEVELS = (0.5, 1, 2.5, 5, 10, 15, 20, 25, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95, 97.5, 99, 99.5)
 # How finely values may be reported: whole, halves, thirds (means of three), tenths and so on.
+ON_STEPS = 0.97  # share of the values that must lie on them: the mean of three may be that of two where one is missing
 STEPS = (1, 2, 3, 4, 5, 10, 20, 50, 100, 1000)
 
 
@@ -23,9 +26,9 @@ def effective(weights: np.ndarray) -> float:
 
 
 def steps_of(values: np.ndarray) -> int | None:
-    """Steps per unit on which the values lie, None where they lie on none."""
+    """Steps per unit on which nearly all values lie, None where they lie on none."""
     there = values[np.isfinite(values)]
-    return next((k for k in STEPS if np.abs(there * k - np.round(there * k)).max() < 0.006), None)
+    return next((k for k in STEPS if np.mean(np.abs(there * k - np.round(there * k)) < 0.006) >= ON_STEPS), None)
 
 
 def weighted_quantiles(values: np.ndarray, weights: np.ndarray, levels: np.ndarray) -> np.ndarray:

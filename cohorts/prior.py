@@ -1,4 +1,4 @@
-"""What a fit is drawn towards where people are few: the figures of another population, for variables of the same name."""
+"""What a fit is drawn towards where people are few: another population's figures of variables of the same name."""
 
 from __future__ import annotations
 
@@ -8,17 +8,30 @@ import numpy as np
 from scipy.special import ndtr
 
 from .copula import Covariates
+from .population import Population
+
+PEOPLE_OF_NO_SHIFT = 20.0  # effective number of people at which a race's shift from all races counts half
+PEOPLE_OF_POPULATION = 300.0  # what the figures of a population count as
 
 
 @dataclass(frozen=True)
 class Prior:
     """Figures of a population's covariates; with none, margins of no shift and the correlations that are given.
 
-    `people` is the effective number of people that its curves, margins by race and correlations count as.
+    `people` is the effective number of people that its curves and correlations count as, `shift_people` the same for
+    margins by race.
     """
 
-    covariates: Covariates | None = None
-    people: float = 0.0
+    covariates: Covariates | None
+    people: float
+    shift_people: float
+
+    @classmethod
+    def of(cls, population: Population | None) -> Prior:
+        covariates = None if population is None else population.blocks.covariates
+        if covariates is None:
+            return cls(None, 0.0, PEOPLE_OF_NO_SHIFT)
+        return cls(covariates, PEOPLE_OF_POPULATION, PEOPLE_OF_POPULATION)
 
     def curve(self, column: str, sex: str, nodes: np.ndarray, scores: np.ndarray) -> np.ndarray | None:
         """Quantiles (node, level) of a number at normal scores, None where the population has no such number."""
@@ -30,19 +43,21 @@ class Prior:
         return base.quantiles.value(i, z, place).reshape(nodes.size, scores.size)
 
     def share(self, column: str, sex: str, nodes: np.ndarray) -> np.ndarray | None:
-        """Prevalence (node,) of a condition."""
-        base, i = self.covariates, self._index(column)
-        if base is None or i is None or i < len(base.variables) or base.thresholds is None:
+        """Prevalence (node,) of a condition without words."""
+        base = self.covariates
+        names = [] if base is None else [c.name for c in base.conditions if not c.words]
+        if base is None or base.thresholds is None or column not in names:
             return None
+        (row,) = next(c.rows for c in base.conditions if c.name == column)
         place = base.thresholds.grid.place(nodes, np.full(nodes.size, sex))
-        return np.asarray(ndtr(-place.interpolate(base.thresholds.thresholds[i - len(base.variables)], 0)))
+        return np.asarray(ndtr(-place.interpolate(base.thresholds.thresholds[base.prevalence_rows.index(row)], 0)))
 
-    def margin(self, column: str, sex: str, race: str, age: float, scores: np.ndarray) -> np.ndarray:
-        """Scores of a race at normal scores."""
+    def margin(self, column: str, group: tuple[str, str], age: float, scores: np.ndarray) -> np.ndarray:
+        """Scores of a group (sex, race) at normal scores."""
         base, i = self.covariates, self._index(column)
-        if base is None or i is None or base.races is None or (sex, race) not in base.races.grid.groups:
+        if base is None or i is None or base.races is None or group not in base.races.grid.groups:
             return scores
-        here = np.full(scores.size, age), np.full(scores.size, sex), np.full(scores.size, race)
+        here = np.full(scores.size, age), *(np.full(scores.size, name) for name in group)
         return base.races.value(i, scores, base.races.grid.place(*here))
 
     def correlation(self, sex: str, age: float, columns: list[str], other: np.ndarray) -> np.ndarray:
