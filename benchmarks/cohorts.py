@@ -10,7 +10,7 @@ sides of the same weight in every fit; the area under the ROC curve is the mean 
 
 The figures behind `adult-us` were computed from these same people. A generator that has seen the people it is tested on
 scores below what new people would show: what is peculiar to them is in the twins too. Only the generator that learned
-from one half alone, tested on the other, is free of that; drawn towards `adult-us` it has seen the other half's figures.
+from one half alone, tested on the other, is free of that; drawn towards `adult-us` it has seen figures of both halves.
 """
 
 from __future__ import annotations

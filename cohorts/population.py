@@ -2,8 +2,8 @@
 
 A twin's variables are drawn in this order: uncertain population parameters, demographics, covariates (copula),
 genotypes, rows of a table of subjects, independent variables, linked variables, joint variables, derived variables, and
-last what the population's model derives. Plausibility rules are applied by `screening`. A population that is `based_on` another takes over its blocks
-as far as it keeps their variables.
+last what the population's model derives. Plausibility rules are applied by `screening`. A population that is `based_on`
+another takes over its blocks as far as it keeps their variables.
 """
 
 from __future__ import annotations

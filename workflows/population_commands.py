@@ -58,7 +58,7 @@ def fit_command(data: Path, out: Path, asked: Asked, only: tuple[str, ...], towa
         console.emit(said)
         return
     console.say(
-        f"learned {len(people.numbers)} numbers, {len(people.conditions)} conditions and {len(people.words)} columns of "
-        f"words from {people.rows} rows (effective number {effective(people.weights):.0f})"
+        f"learned {len(people.numbers)} numbers, {len(people.conditions)} conditions and {len(people.words)} columns "
+        f"of words from {people.rows} rows (effective number {effective(people.weights):.0f})"
     )
     console.say(f"wrote {', '.join(fitted.files())} to {out.parent}")
