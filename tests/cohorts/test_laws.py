@@ -73,7 +73,10 @@ def test_sinh_arcsinh_is_what_its_equation_says():
 
 
 def test_a_mixture_has_the_shares_of_its_laws():
-    law = {"shares": [0.3, 0.7], "laws": [{"normal": {"mean": 0.0, "sd": 1.0}}, {"gamma": {"shape": 3.0, "scale": 2.0}}]}
+    law = {
+        "shares": [0.3, 0.7],
+        "laws": [{"normal": {"mean": 0.0, "sd": 1.0}}, {"gamma": {"shape": 3.0, "scale": 2.0}}],
+    }
     x = variable(mixture=law).quantile(U, {})
     assert 0.3 * stats.norm.cdf(x) + 0.7 * stats.gamma.cdf(x, 3, scale=2) == pytest.approx(U, abs=1e-9)
 
