@@ -82,7 +82,7 @@ def create_array(
 
 def save(path: Path, dataset: xr.Dataset, rows: int) -> None:
     """Write a dataset along `twin` in chunks of `rows` twins; it appears under its name whole or not at all."""
-    save_blocks(path, [dataset], dataset.sizes["twin"], rows)
+    save_blocks(path, [dataset], dataset.sizes.get("twin", 0), rows)
 
 
 def save_blocks(path: Path, blocks: Iterable[xr.Dataset], twins: int, rows: int) -> None:
@@ -92,6 +92,7 @@ def save_blocks(path: Path, blocks: Iterable[xr.Dataset], twins: int, rows: int)
     done = 0
     try:
         for block in blocks:
+            count = block.sizes.get("twin", 0)  # a posterior has none
             if not stored:
                 group = zarr.create_group(part, zarr_format=3, attributes=_plain(block.attrs))
             for name, values in block.variables.items():
@@ -102,9 +103,9 @@ def save_blocks(path: Path, blocks: Iterable[xr.Dataset], twins: int, rows: int)
                     chunks = tuple(min(rows, n) if dim == "twin" else n for dim, n in zip(dims, shape, strict=True))
                     layout = (dims, shape, array.dtype)
                     stored[str(name)] = create_array(group, str(name), layout, chunks, _plain(values.attrs))
-                place = tuple(slice(done, done + block.sizes["twin"]) if dim == "twin" else slice(None) for dim in dims)
+                place = tuple(slice(done, done + count) if dim == "twin" else slice(None) for dim in dims)
                 stored[str(name)][place] = array.astype(object) if _words(array) else array
-            done += block.sizes["twin"]
+            done += count
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
