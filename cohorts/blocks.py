@@ -69,12 +69,12 @@ class Derived(Described):
 class Blocks:
     """The blocks of a population together with those of the population it is based on.
 
-    `reference` are the demographics of the population that states the covariates.
+    `surveyed` are the demographics of the population that states the covariates.
     """
 
     uncertain: tuple[Uncertain, ...]
     demographics: Demographics | None
-    reference: Demographics | None
+    surveyed: Demographics | None
     covariates: Covariates | None
     kept_covariates: frozenset[str]
     subjects: Subjects | None
@@ -109,10 +109,10 @@ class Blocks:
         """Factors of the copula at every year of age.
 
         The published correlations are of all races together: what the races bring is taken out with their shares in the
-        `reference`, the people of whom the figures are, whoever is then drawn.
+        `surveyed`, the people of whom the figures are, whoever is then drawn.
         """
-        assert self.reference is not None and self.covariates is not None
-        start, end, sexes, races, shares = self.reference.table_shares.parts
+        assert self.surveyed is not None and self.covariates is not None
+        start, end, sexes, races, shares = self.surveyed.table_shares.parts
 
         def race_shares(sex: str, age: float) -> dict[str, float]:
             band = max(int(np.searchsorted(start, age, side="right")) - 1, 0)

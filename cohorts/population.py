@@ -116,7 +116,7 @@ class Population(Part):
         return Blocks(
             base.uncertain + uncertain,
             demographics,
-            base.reference,
+            base.surveyed,
             base.covariates,
             base.kept_covariates,
             base.subjects,
