@@ -200,6 +200,8 @@ def reading_only(population: Population, wanted: set[str]) -> Population:
     for joint in blocks.joint:
         together = (*(g.variable for g in joint.given), *(v.name for v in joint.variables))
         needs |= {v.name: together for v in joint.variables}
+    for linked in blocks.linked:
+        needs |= {v.name: (*linked.reads, *(v.name for v in linked.variables)) for v in linked.variables}
     while more := {name for one in keep for name in needs.get(one, ())} - keep:
         keep |= more
     fields = {name: getattr(population, name) for name in ("format", "name", "title", "period", "method", "limits")}

@@ -33,6 +33,11 @@ def sample_twins(population: Population, ids: npt.ArrayLike, seed: int) -> xr.Da
     if twin.ndim != 1 or (twin.size and twin.min() < 0):
         raise ValueError("ids must be a list of twin ids from 0; a twin's id is the number of a sampled candidate")
     blocks = population.blocks
+    if blocks.where:
+        from .criteria import law_of  # criteria are drawn for with this module
+
+        found = law_of(population, seed).draw(twin)
+        return found.assign_attrs(population_digest=population.digest)
     drawn: dict[str, np.ndarray] = {}
     if blocks.demographics is not None:
         drawn |= blocks.demographics.draw(twin, seed)
