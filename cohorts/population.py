@@ -2,8 +2,8 @@
 
 A twin's variables are drawn in this order: demographics, covariates (copula), genotypes, rows of a table of subjects,
 independent variables, linked variables, joint variables, derived variables, and last what the population's model
-derives. Plausibility rules are applied by `screening`, criteria (`where`) by `criteria`. A population that is `based_on` another takes over its blocks
-as far as it keeps their variables.
+derives. Plausibility rules are applied by `screening`, criteria (`where`) by `criteria`. A population that is
+`based_on` another takes over its blocks as far as it keeps their variables.
 """
 
 from __future__ import annotations
@@ -344,7 +344,9 @@ def _reading_problems(population: Population, blocks: Blocks) -> list[tuple[Plac
         except ExpressionError as error:
             found.append((("derived", i, "expression"), str(error)))
         known.append(v.name)
-    rules: list[tuple[Place, str]] = [(("plausibility", i, "rule"), r.rule) for i, r in enumerate(population.plausibility)]
+    rules: list[tuple[Place, str]] = [
+        (("plausibility", i, "rule"), r.rule) for i, r in enumerate(population.plausibility)
+    ]
     for place, text in [*rules, *((("where", i), text) for i, text in enumerate(population.where))]:
         try:
             reads = names(text)
@@ -359,7 +361,9 @@ def _reading_problems(population: Population, blocks: Blocks) -> list[tuple[Plac
 def _where_problems(population: Population, blocks: Blocks) -> list[tuple[Place, str]]:
     """Criteria that cannot be drawn for, or that read a variable which is not kept."""
     found: list[tuple[Place, str]] = []
-    if blocks.where and (blocks.subjects is not None or (blocks.demographics is not None and blocks.demographics.quota)):
+    if blocks.where and (
+        blocks.subjects is not None or (blocks.demographics is not None and blocks.demographics.quota)
+    ):
         kind = "subjects" if blocks.subjects is not None else "quota"
         found.append((("where",), f"cannot stand beside {kind}, which leave nothing to draw; drop one of them"))
     if population.based_on is not None:
