@@ -12,7 +12,7 @@ from twinarm.workflows.fhir import read_bundles, read_codes
 pytest.importorskip("fhir.resources")
 pytest.importorskip("ucumvert")
 
-from twinarm.workflows.fhir_units import UnitFault, converted  # noqa: E402 - needs the extra `fhir`
+from twinarm.workflows.fhir_units import UnitFault, converted
 
 UCUM, LOINC = "http://unitsofmeasure.org", "http://loinc.org"
 US_CORE = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-"
@@ -73,19 +73,53 @@ GOOD = (
 )
 
 
+CLINIC = """
+format: 1
+name: clinic
+title: a few variables
+period: p
+method: m
+limits: l
+sources: [{citation: c, licence: l}]
+independent:
+"""
+WORDS = {"sex": ["female", "male"], "race_ethnicity": ["nh_white", "nh_black", "nh_asian", "nh_other", "hispanic"]}
+UNITS = {
+    "age": "year", "height": "cm", "weight": "kg", "creatinine": "mg/dL", "hba1c": "%", "sbp": "mmHg", "dbp": "mmHg",
+    "hdl_cholesterol": "mg/dL", "ggt": "U/L",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def clinic(tmp_path_factory):
+    """A population that is quickly drawn."""
+    about = "label: x, source: chosen for tests, provenance: chosen"
+    lines = [f"  - {{name: {n}, unit: {u}, normal: {{mean: 100, sd: 1}}, {about}}}" for n, u in UNITS.items()]
+    for name, words in WORDS.items():
+        law = f"choice: {{values: {words}, shares: {[1 / len(words)] * len(words)}}}"
+        lines.append(f'  - {{name: {name}, unit: "1", {law}, {about}}}')
+    path = tmp_path_factory.mktemp("clinic") / "clinic.yaml"
+    path.write_text((CLINIC + "\n".join(lines)).replace("unit: %", 'unit: "%"'))
+    return path
+
+
+@pytest.fixture
+def importing(twinarm, clinic):
+    def call(path, *words):
+        out = path.parent / "cohort.csv"
+        return (*twinarm("cohort", "import", path, "--like", clinic, "--out", out, *words), out)
+
+    return call
+
+
 def write(tmp_path, *resources, name="b.json"):
     path = tmp_path / name
     path.write_text(json.dumps(bundle(*resources)))
     return path
 
 
-def importing(twinarm, path, *words):
-    out = path.parent / "cohort.csv"
-    return (*twinarm("cohort", "import", path, "--like", "adult-us", "--out", out, *words), out)
-
-
-def test_a_good_bundle_by_hand(twinarm, tmp_path):
-    code, said, err, out = importing(twinarm, write(tmp_path, *GOOD))
+def test_a_good_bundle_by_hand(importing, tmp_path):
+    code, said, err, out = importing(write(tmp_path, *GOOD))
     assert code == 0, err
     cohort = read_cohort(out)
     assert cohort["age"].values.tolist() == [73, 44]  # the day before her birthday; he on 1 March 2024
@@ -129,22 +163,22 @@ def test_a_good_bundle_by_hand(twinarm, tmp_path):
         ),
     ],
 )
-def test_each_fault_is_named_and_counted(twinarm, tmp_path, record, said):
+def test_each_fault_is_named_and_counted(importing, tmp_path, record, said):
     two = (patient("a"), observation("a", "8302-2", 160, "cm"), observation("a", "8480-6", 120, "mm[Hg]"))
     path = write(tmp_path, *two, record)
-    code, _, err, out = importing(twinarm, path)
+    code, _, err, out = importing(path)
     assert code == 2 and not out.exists() and "Traceback" not in err
     assert "b.json: entry[3]" in err and said in err
     assert "1 of 4 records have faults: mend them, or add --leave-out" in err
-    code, _, err, out = importing(twinarm, path, "--leave-out")
+    code, _, err, out = importing(path, "--leave-out")
     assert code == 0 and said in err
     assert read_cohort(out)["height"].values.tolist() == [160]
 
 
-def test_what_is_left_out_is_in_the_record(twinarm, tmp_path):
+def test_what_is_left_out_is_in_the_record(importing, tmp_path):
     bad = observation("a", "29463-7", 70, "cm", id="w")
     path = write(tmp_path, patient("a"), observation("a", "8302-2", 160, "cm"), patient("n", "other"), bad)
-    code, said, _, out = importing(twinarm, path, "--leave-out", "--json")
+    code, said, _, out = importing(path, "--leave-out", "--json")
     told = json.loads(said)
     assert code == 0 and told["records"] == 4 and len(told["record_faults"]) == 1 and told["left_out"] == 1
     assert told["read"] - told["left_out"] == read_cohort(out).sizes["twin"] == 1
@@ -161,52 +195,48 @@ def test_what_is_left_out_is_in_the_record(twinarm, tmp_path):
         ('{"resourceType": "Bundle", "type": "collection"}', "b.json", "has no patient that can be read"),
     ],
 )
-def test_files_that_are_no_bundles(twinarm, tmp_path, content, name, said):
+def test_files_that_are_no_bundles(importing, tmp_path, content, name, said):
     (tmp_path / name).write_text(content)
-    code, _, err, out = importing(twinarm, tmp_path / name)
+    code, _, err, out = importing(tmp_path / name)
     assert code == 2 and said in err and "Traceback" not in err and not out.exists()
 
 
-def test_bulk_files_and_folders(twinarm, tmp_path):
+def test_bulk_files_and_folders(importing, tmp_path):
     folder = tmp_path / "bulk"
     folder.mkdir()
     (folder / "Patient.ndjson").write_text("\n".join(json.dumps(r) for r in GOOD[:2]))
     lines = [json.dumps(r) for r in GOOD[2:]]
     (folder / "Observation.ndjson").write_text("\n".join([*lines[:3], "{broken", *lines[3:]]))
-    code, _, err, out = importing(twinarm, folder)
+    code, _, err, out = importing(folder)
     assert code == 2 and "Observation.ndjson:4: is no JSON" in err
-    code, _, err, out = importing(twinarm, folder, "--leave-out")
+    code, _, err, out = importing(folder, "--leave-out")
     assert code == 0 and read_cohort(out)["age"].values.tolist() == [73, 44]
-    assert importing(twinarm, tmp_path / "none.json")[0] == 2
+    assert importing(tmp_path / "none.json")[0] == 2
 
 
-def test_a_day_can_be_given(twinarm, tmp_path):
+def test_a_day_can_be_given(importing, twinarm, clinic, tmp_path):
     path = write(tmp_path, *GOOD[:7])
-    code, said, _, out = importing(
-        twinarm, path, "--on", "2021-06-30", "--keep", "age", "--keep", "weight", "--leave-out"
-    )
+    code, said, _, out = importing(path, "--on", "2021-06-30", "--keep", "age", "--keep", "weight", "--leave-out")
     assert code == 0, said
     assert read_cohort(out)["age"].values.tolist() == [71]
     assert read_cohort(out)["weight"].values == pytest.approx([150 * 0.45359237])
     assert "Observation records are later than 2021-06-30" in said and "2 patients read, 1 left out" in said
     for words, message in (
         (("--on", "June"), "--on 'June' is no day"),
-        (("--keep", "girth"), "--keep girth: there is no variable of adult-us"),
+        (("--keep", "girth"), "--keep girth: there is no variable of clinic"),
         (("--keep", "ggt"), "--keep ggt: there is no values in"),
         (("--column", "age=years"), "--column and --level are for tables"),
     ):
         (tmp_path / "x").mkdir(exist_ok=True)
-        code, _, err = twinarm(
-            "cohort", "import", path, "--like", "adult-us", "--out", tmp_path / "x" / "c.csv", *words
-        )
+        code, _, err = twinarm("cohort", "import", path, "--like", clinic, "--out", tmp_path / "x" / "c.csv", *words)
         assert code == 2 and message in err
 
 
-def test_without_the_extra_it_says_how_to_install_it(twinarm, tmp_path, monkeypatch):
+def test_without_the_extra_it_says_how_to_install_it(importing, tmp_path, monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "fhir.resources.R4B", None)
-    code, _, err, _ = importing(twinarm, write(tmp_path, *GOOD))
+    code, _, err, _ = importing(write(tmp_path, *GOOD))
     assert code == 2 and "pip install 'twinarm[fhir]'" in err and len(err.splitlines()) == 1
 
 
