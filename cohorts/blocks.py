@@ -85,6 +85,7 @@ class Blocks:
     joint: tuple[Joint, ...]
     derived: tuple[Derived, ...]
     plausibility: tuple[Rule, ...]
+    where: tuple[str, ...]
 
     def keeping(self, keep: set[str]) -> Blocks:
         """The blocks without the variables that are not kept, and the rules that read only what is left."""

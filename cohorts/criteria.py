@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import cast
 
 import numpy as np
@@ -141,7 +142,9 @@ def sample_criteria(population: Population, where: Sequence[str], twins: int, se
     clauses = clauses_of(where)
     law = condition(population, where, seed)
     if law is not None:
-        return CriteriaCohort(screen(population, twins, seed, draw=law.draw), clauses, law.reached.prevalence, law)
+        among = law_of(population, seed).reached.prevalence if population.blocks.where else 1.0
+        found = screen(population, twins, seed, draw=law.draw)
+        return CriteriaCohort(found, clauses, law.reached.prevalence / among, law)
     found = screen(population, twins, seed, tuple(_Rule(clause, f"not {clause}") for clause in clauses))
     failed = sum(count for (stage, _), count in found.ledger.items() if stage != "implausible")
     cohort = found.cohort.assign_attrs(criteria=" and ".join(clauses))
@@ -157,16 +160,41 @@ def condition(population: Population, where: Sequence[str], seed: int) -> Condit
         A criterion that cannot be read, or criteria that no twin meets: the message names the fewest of them that
         exclude each other.
     """
-    clauses = clauses_of(where)
-    pilot = Pilot.of(population, clauses, seed)
+    clauses = clauses_of((*population.blocks.where, *clauses_of(where)))
+    pilot = Pilot.of(population.at_large, clauses, seed)
     people = pilot.round(0, Cover.whole(pilot.space.size), PILOT).people
     share = np.logical_and.reduce([met(clause, people) for clause in clauses]).mean()
     if share >= OFTEN or population.blocks.subjects is not None:
         return None
+    return _law(pilot, people)
+
+
+@lru_cache(maxsize=8)
+def law_of(population: Population, seed: int) -> Conditional:
+    """The law of a population that is itself stated with criteria (`where`).
+
+    Where they are common (OFTEN) the boxes are the whole range, and nothing of the law is missed.
+
+    Raises
+    ------
+    CriteriaError
+        No twin of the population at large meets the criteria.
+    """
+    clauses = clauses_of(population.blocks.where)
+    pilot = Pilot.of(population.at_large, clauses, seed)
+    whole = Cover.whole(pilot.space.size)
+    people = pilot.round(0, whole, PILOT).people
+    share = float(np.logical_and.reduce([met(clause, people) for clause in clauses]).mean())
+    if share < OFTEN:
+        return _law(pilot, people)
+    return Conditional(pilot.population, pilot.reading, clauses, seed, Reached(pilot.space, whole, share, share, 0.0))
+
+
+def _law(pilot: Pilot, people: Mapping[str, np.ndarray]) -> Conditional:
     reached = pilot.approach()
     if reached is None:
         raise CriteriaError(_conflict(pilot, people))
-    return Conditional(population, pilot.reading, clauses, seed, reached)
+    return Conditional(pilot.population, pilot.reading, pilot.clauses, pilot.seed, reached)
 
 
 def _conflict(pilot: Pilot, people: Mapping[str, np.ndarray]) -> str:

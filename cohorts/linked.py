@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 from scipy.special import ndtr
 
+from ..models.model import Provenance
 from ..models.problems import did_you_mean
 from ..models.randomness import normals
 from .correlation import mix, nearest_correlation
@@ -30,6 +31,7 @@ class Linked(Part):
     """Variables with their laws, and correlations: of ranks (`spearman`) or of the normal scores.
 
     Correlations stand in `pairs` or in a `table` (variable_1, variable_2, correlation); other pairs have none.
+    `source` and `provenance` are theirs.
     """
 
     name: str
@@ -37,6 +39,8 @@ class Linked(Part):
     kind: Literal["spearman", "normal_score"]
     pairs: tuple[Pair, ...] = ()
     table: TableFile | None = None
+    source: str | None = None
+    provenance: Provenance | None = None
 
     @model_validator(mode="after")
     def _correlations_fit(self) -> Self:

@@ -2,8 +2,8 @@
 
 A twin's variables are drawn in this order: uncertain population parameters, demographics, covariates (copula),
 genotypes, rows of a table of subjects, independent variables, linked variables, joint variables, derived variables, and
-last what the population's model derives. Plausibility rules are applied by `screening`. A population that is `based_on`
-another takes over its blocks as far as it keeps their variables.
+last what the population's model derives. Plausibility rules are applied by `screening`, criteria (`where`) by
+`criteria`. A population that is `based_on` another takes over its blocks as far as it keeps their variables.
 """
 
 from __future__ import annotations
@@ -58,7 +58,10 @@ class BasedOn(Part):
 
 
 class Population(Part):
-    """A population of twins. `limits` says in plain words what it does not represent."""
+    """A population of twins. `limits` says in plain words what it does not represent.
+
+    With `where` its twins are those of the population at large who meet the criteria, drawn from the conditional law.
+    """
 
     format: Literal[1]
     name: PopulationName
@@ -79,6 +82,7 @@ class Population(Part):
     joint: tuple[Joint, ...] = ()
     derived: tuple[Derived, ...] = ()
     plausibility: tuple[Rule, ...] = ()
+    where: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
@@ -107,6 +111,7 @@ class Population(Part):
                 self.joint,
                 self.derived,
                 self.plausibility,
+                self.where,
             )
         base = self.based_on.population.blocks.keeping(set(self.based_on.keep))
         demographics = base.demographics
@@ -127,7 +132,16 @@ class Population(Part):
             base.joint + self.joint,
             base.derived + self.derived,
             base.plausibility + self.plausibility,
+            base.where + self.where,
         )
+
+    @cached_property
+    def at_large(self) -> Population:
+        """The same population without the criteria of `where`, its own and those of what it is based on."""
+        base = self.based_on
+        if base is not None:
+            base = base.changed(population=base.population.at_large)
+        return self.changed(where=(), based_on=base) if self.blocks.where else self
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -169,6 +183,7 @@ def _problems(population: Population) -> list[tuple[Place, str]]:
     for name in sorted({n for n in all_names if all_names.count(n) > 1}):
         found.append(((), f"two variables are called {name!r}; rename or drop one"))
     found += _reading_problems(population, blocks)
+    found += _where_problems(population, blocks)
     return found
 
 
@@ -221,12 +236,31 @@ def _reading_problems(population: Population, blocks: Blocks) -> list[tuple[Plac
         except ExpressionError as error:
             found.append((("derived", i, "expression"), str(error)))
         known.append(v.name)
-    for i, rule in enumerate(population.plausibility):
+    rules: list[tuple[Place, str]] = [
+        (("plausibility", i, "rule"), r.rule) for i, r in enumerate(population.plausibility)
+    ]
+    for place, text in [*rules, *((("where", i), text) for i, text in enumerate(population.where))]:
         try:
-            reads = names(rule.rule)
+            reads = names(text)
         except ExpressionError as error:
-            found.append((("plausibility", i, "rule"), str(error)))
+            found.append((place, str(error)))
             continue
-        if population.model is None:  # a model may derive further variables
-            check(("plausibility", i, "rule"), reads)
+        if population.model is None or place[0] == "where":  # a model may derive further variables
+            check(place, reads)
+    return found
+
+
+def _where_problems(population: Population, blocks: Blocks) -> list[tuple[Place, str]]:
+    """Criteria that cannot be drawn for, or that read a variable which is not kept."""
+    found: list[tuple[Place, str]] = []
+    if blocks.where and (
+        blocks.subjects is not None or (blocks.demographics is not None and blocks.demographics.quota)
+    ):
+        kind = "subjects" if blocks.subjects is not None else "quota"
+        found.append((("where",), f"cannot stand beside {kind}, which leave nothing to draw; drop one of them"))
+    if population.based_on is not None:
+        base = population.based_on.population
+        there = {"age", "sex", "race_ethnicity", *population.based_on.keep}
+        for name in sorted({name for text in base.blocks.where for name in names(text)} - there):
+            found.append((("based_on", "keep"), f"lacks {name}, which the criteria of {base.name} read; keep it too"))
     return found

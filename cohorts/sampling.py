@@ -35,6 +35,15 @@ def sample_twins(
     if twin.ndim != 1 or (twin.size and twin.min() < 0):
         raise ValueError("ids must be a list of twin ids from 0; a twin's id is the number of a sampled candidate")
     blocks = population.blocks
+    if blocks.where:
+        from .criteria import CriteriaError, law_of  # criteria are drawn for with this module
+
+        if population_draw is not None:
+            raise CriteriaError(
+                f"{population.name} is stated with criteria (where); draws of parameters need one without"
+            )
+        found = law_of(population, seed).draw(twin)
+        return found.assign_attrs(population_digest=population.digest)
     drawn: dict[str, np.ndarray] = {}
     for uncertain in blocks.uncertain:
         drawn |= {name: np.full(twin.size, x) for name, x in uncertain.draw(population_draw, seed).items()}

@@ -136,20 +136,32 @@ def privacy(
 
 @cohort_app.command("import")
 def import_(
-    table: Annotated[Path, typer.Argument(metavar="TABLE", help="Patients: .csv, .csv.gz or .parquet, one a row.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SOURCE",
+            help="Patients: a table .csv, .csv.gz or .parquet, or FHIR R4 bundles (.json, .ndjson, a folder).",
+        ),
+    ],
     population: Annotated[str, typer.Option("--like", metavar="POPULATION", help="Whose variables and units.")],
     out: OutFile,
     column: Columns = None,
     level: Levels = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option("--keep", metavar="VARIABLE", help="A variable to take over, in place of all; repeat."),
+    ] = None,
+    on: Annotated[str, typer.Option("--on", metavar="DAY", help="FHIR: ages and latest values of this day.")] = "",
     leave_out: Annotated[
-        bool, typer.Option("--leave-out", help="Leave rows with faults out; they are counted.")
+        bool, typer.Option("--leave-out", help="Leave rows and records with faults out; they are counted.")
     ] = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Read patients from a table as a cohort; units are checked and converted, faults named by line."""
+    """Read patients as a cohort; units are checked and converted, faults named by line or record."""
     with console.guarded(debug):
-        from . import cohort_commands
+        from . import cohort_commands, cohort_import_command
 
         asked = cohort_commands.Asked(tuple(column or ()), tuple(level or ()), "", "", 0)
-        cohort_commands.import_command(table, population, out, asked, leave_out, as_json)
+        wanted = cohort_import_command.Wanted(tuple(keep or ()), on, leave_out)
+        cohort_import_command.import_command(source, population, out, asked, wanted, as_json)

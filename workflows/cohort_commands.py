@@ -249,24 +249,3 @@ def privacy_command(cohort: Path, people: tuple[Path, Path], columns: tuple[str,
     if code:
         console.complain("people can be told to have been in the table: do not release this cohort")
     return code
-
-
-def import_command(table: Path, population: str, out: Path, asked: Asked, leave_out: bool, as_json: bool) -> None:
-    """Write the patients of a table as a cohort, and count what was left out."""
-    from ..cohorts import load_population, sample_twins
-    from .cohort_import import import_patients
-
-    check_out(out)
-    chosen = load_population(population)
-    patients, _ = people_of(table, units_of(sample_twins(chosen, [], 0)), asked)
-    found = import_patients(table, patients, chosen, leave_out)
-    write_cohort(out, found.cohort)
-    if as_json:
-        faults = [{"fault": fault.said, "lines": fault.lines.tolist()} for fault in found.faults]
-        console.emit({"read": found.read, "left_out": found.left_out, "faults": faults, "out": str(out)})
-        return
-    for fault in found.faults:
-        console.complain(f"{table}: {fault}")
-    variables = ", ".join(map(str, found.cohort.data_vars))
-    console.say(f"{found.read} rows read, {found.left_out} left out; variables {variables}")
-    console.say(f"wrote {found.cohort.sizes['twin']} twins to {out}")

@@ -192,7 +192,6 @@ def _from_csv(path: Path, columns: Mapping[str, str], units: Mapping[str, str]) 
     table = read_table(path)
     wanted = set(columns.values()) | (set(units) - set(columns))
     variables: dict[str, Any] = {}
-    plain = {"units": "1"} if "twin" in table.columns else {}  # a cohort: what has no unit there is a pure number
     twin = np.arange(len(table.lines), dtype=np.int64)
     for title in list(table.columns):
         match = _HEADER.fullmatch(title)
@@ -210,8 +209,9 @@ def _from_csv(path: Path, columns: Mapping[str, str], units: Mapping[str, str]) 
         is_measured = units.get(renamed, "") not in ("", "1")  # words have no unit
         values = table.numbers(title, name, {}) if is_measured else _values(table, title)
         if values is not None:
-            words = values.dtype.kind in "UO"
-            variables[name] = ("twin", values, {"units": unit} if unit else {"units": "1"} if words else plain)
+            # In a cohort what stands without unit has none; a table of others may just not state it.
+            has_none = values.dtype.kind in "UO" or not units
+            variables[name] = ("twin", values, {"units": unit} if unit else {"units": "1"} if has_none else {})
     table.raise_faults()
     return xr.Dataset(variables, coords={"twin": ("twin", twin), LINE: ("twin", np.array(table.lines))})
 

@@ -1,4 +1,4 @@
-"""Patients of a table as twins: variables, words and units are those of a population, faults are named by line."""
+"""Patients as twins: variables, words and units are those of a population, faults are named by line or record."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from .cohort_files import LINE
 from .run_folder import RunError
 
 MOST_LINES = 5
-KNOWN_BY = 5_000  # twins whose words are those of the population
+KNOWN_BY = 1_000  # twins whose words are those of the population; rare genotypes are not among them
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong in some rows: `rows` are positions in the table, `lines` those of the file."""
+    """What is wrong in some rows: `rows` are their positions, `lines` where they stand (a line or a record)."""
 
     said: str
     rows: np.ndarray
@@ -32,7 +32,8 @@ class Fault:
     def __str__(self) -> str:
         first = ", ".join(str(line) for line in self.lines[:MOST_LINES])
         more = f", … ({self.lines.size} in all)" if self.lines.size > MOST_LINES else ""
-        return f"line {first}{more}: {self.said}"
+        is_numbered = self.lines.dtype.kind in "iu"
+        return f"{'line ' if is_numbered else ''}{first}{more}: {self.said}"
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,12 @@ class Imported:
         return self.read - self.cohort.sizes["twin"]
 
 
-def import_patients(path: Path, patients: xr.Dataset, population: Population, leave_out: bool) -> Imported:
+def import_patients(
+    path: Path, patients: xr.Dataset, population: Population, keep: tuple[str, ...], leave_out: bool
+) -> Imported:
     """Patients that were read in the units of a population, as a cohort with the meanings of its variables.
+
+    `keep` names the variables to take over, all that are there where it is empty.
 
     Raises
     ------
@@ -60,7 +65,12 @@ def import_patients(path: Path, patients: xr.Dataset, population: Population, le
     model = population.model
     required = tuple(find_model(model).requires) if model else ()
     known = sample_twins(population, np.arange(KNOWN_BY if model is None else 2), 0)
-    wanted = [str(name) for name in known.data_vars if name in patients]
+    for name in keep:
+        if name not in known or name not in patients:
+            where = f"variable of {population.name}" if name not in known else f"values in {path}"
+            there = listed(known.data_vars if name not in known else patients.data_vars)
+            raise RunError(f"--keep {name}: there is no {where}; there is {there}")
+    wanted = [str(name) for name in known.data_vars if name in patients and (not keep or name in keep)]
     missing = [name for name in required if name not in wanted]
     if missing:
         raise RunError(f"{path} has no column {listed(missing)}, which the model {model} of {population.name} needs")
@@ -98,6 +108,7 @@ def _faults(
 ) -> Iterator[tuple[str, np.ndarray]]:
     """What can be wrong, and in which rows it is."""
     values = {name: patients[name].to_numpy() for name in wanted}
+    genotypes = population.blocks.genotypes.attrs if population.blocks.genotypes else {}
     for name, column in values.items():
         there = is_known(column)
         yield f"{name} is missing", ~there
@@ -105,11 +116,13 @@ def _faults(
         if (ours.dtype.kind in "UO") != (column.dtype.kind in "UO"):
             kind = "words" if ours.dtype.kind in "UO" else "numbers"
             raise RunError(f"{name} holds {kind} in {population.name}, and not in the table; recode the column")
-        if ours.dtype.kind in "UO" and population.model is None:
+        if ours.dtype.kind in "UO" and population.model is None and name not in genotypes:
             words = sorted(set(ours.tolist()))
             for word in sorted(set(column[there].tolist()) - set(words)):
                 yield f"{name} is {word!r}; {population.name} has {', '.join(words)}", column == word
-    for rule in population.blocks.plausibility:
-        if set(names(rule.rule)) <= set(values):
-            there = np.logical_and.reduce([is_known(values[name]) for name in names(rule.rule)])
-            yield f"implausible: {rule.reason}", there & ~np.asarray(evaluate(rule.rule, values))
+    rules = [(rule.rule, f"implausible: {rule.reason}") for rule in population.blocks.plausibility]
+    rules += [(text, f"not in {population.name}, which asks for {text}") for text in population.blocks.where]
+    for text, said in rules:
+        if set(names(text)) <= set(values):
+            there = np.logical_and.reduce([is_known(values[name]) for name in names(text)])
+            yield said, there & ~np.asarray(evaluate(text, values))

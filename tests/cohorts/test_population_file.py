@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from twinarm.cohorts import PopulationError, load_population, population_names, sample_twins
+from twinarm.cohorts import PopulationError, load_population, population_names, sample_criteria, sample_twins
 
 GOOD = """format: 1
 name: my-adults
@@ -168,3 +168,47 @@ def test_the_library_holds_what_trials_need():
     assert {"adult-us", "nsclc-second-line", "t1d-adults", "t1d-public-30", "t1d-public-adults"} <= set(
         population_names()
     )
+
+
+BASED = """
+format: 1
+name: mine
+title: t
+period: p
+method: m
+limits: l
+sources: [{citation: c, licence: l}]
+based_on: {population: BASE, keep: [KEEP]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("base", "keep", "rest", "message"),
+    [
+        ("adult-us", "height", "where: [hba1c > 7]", "where[0]: reads 'hba1c', which is not drawn before it"),
+        ("adult-us", "height", "where: [height >]", "is no expression"),
+        ("adult-us", "height", "where: [age > 70]\ndemographics: {quota: true}", "cannot stand beside quota"),
+        ("t2d-adults", "height", "", "based_on.keep: lacks diabetes, which the criteria of t2d-adults read"),
+        ("t1d-public-30", "", "where: [age > 10]", "cannot stand beside subjects"),
+    ],
+)
+def test_criteria_that_cannot_be_drawn_for_are_refused(tmp_path, base, keep, rest, message):
+    path = tmp_path / "mine.yaml"
+    path.write_text(BASED.replace("BASE", base).replace("KEEP", keep) + rest)
+    with pytest.raises(PopulationError) as caught:
+        load_population(path)
+    assert message in str(caught.value)
+
+
+def test_a_population_of_those_who_meet_criteria(tmp_path):
+    path = tmp_path / "mine.yaml"
+    keep = "diabetes, insulin_use, oral_antidiabetic, hba1c"
+    path.write_text(BASED.replace("BASE", "t2d-adults").replace("KEEP", keep) + "where: [hba1c >= 7, age >= 60]")
+    population = load_population(path)
+    twins = sample_twins(population, np.arange(3000), 1)
+    assert (twins["hba1c"] >= 7).all() and (twins["age"] >= 60).all() and (twins["diabetes"] == 1).all()
+    assert population.at_large.blocks.where == () and population.digest != population.at_large.digest
+    few = sample_twins(population, [41, 2], 1)
+    assert few.isel(twin=0).identical(twins.isel(twin=41)) and few.isel(twin=1).identical(twins.isel(twin=2))
+    rare = sample_criteria(population, ["hba1c > 13"], 200, 1)
+    assert rare.prevalence == pytest.approx(float((twins["hba1c"] > 13).mean()), rel=0.35)

@@ -1,6 +1,7 @@
 """`twinarm cohort`: files with units, what is refused before anything is written, and the pages."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -48,8 +49,9 @@ def test_sample(twinarm, tmp_path):
 def test_sample_of_those_who_meet_criteria(twinarm, tmp_path):
     words = ("cohort", "sample", "adult-us", "--twins", 50, "--where", "bmi > 45", "--where", "sex == 'male'")
     code, out, _ = twinarm(*words, "--out", tmp_path / "c.csv")
-    assert code == 0 and "drawn from the conditional law" in out
-    assert "effective sample size 49 of 50" in out or "effective sample size 50 of 50" in out  # 2 % may be missed
+    assert (
+        code == 0 and re.search("effective sample size (49|50) of 50", out) and "drawn from the conditional law" in out
+    )
     cohort = read_cohort(tmp_path / "c.csv")
     assert (cohort["bmi"] > 45).all() and (cohort["sex"] == "male").all()
     said = json.loads(twinarm(*words, "--out", tmp_path / "d.csv", "--json")[1])
