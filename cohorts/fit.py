@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 from .fit_linked import linked_block
 from .fit_people import people_blocks
 from .fit_scores import Rows
-from .people import People, PeopleError
+from .people import People
 from .population import Population
 from .population_file import load_population
 from .prior import Prior
@@ -66,7 +66,7 @@ def fit_population(people: People, name: str, citation: str, towards: Population
     Raises
     ------
     PeopleError
-        A column that cannot be used, or a population to draw towards that has no curves; the message says what to do.
+        A column that cannot be used, or a population that the people cannot be drawn towards; says what to do.
     """
     head: dict[str, Any] = {
         "format": 1,
@@ -81,13 +81,8 @@ def fit_population(people: People, name: str, citation: str, towards: Population
         ),
         "sources": [{"citation": citation, "licence": "that of the table"}],
     }
-    prior = Prior.of(towards)
+    prior = Prior.of(people, towards)
     if towards is not None:
-        if prior.covariates is None or not {"age", "sex"} <= set(people.columns):
-            raise PeopleError(
-                f"only a table with age and sex can be drawn towards {towards.name}, and only if that has covariates; "
-                "leave --towards out"
-            )
         head["method"] += f" Drawn towards {towards.name}, which counts as {prior.people:g} people."
         head["sources"].append({"citation": f"population {towards.name}, and its sources", "licence": "as there"})
     blocks, tables = people_blocks(people, prior) if _has_age_and_sex(people) else linked_block(people)

@@ -185,8 +185,8 @@ def _margin_rows(table: Table, sex: str, scores: Scores, prior: Prior) -> Iterat
                 is_number = i < len(table.numbers)
                 own = mean + levels * (float(np.sqrt(np.average((x - mean) ** 2, weights=w))) if is_number else 1.0)
             for age in ages:
-                known = prior.margin(column, (sex, race), age, levels)
-                found = (people * own + prior.shift_people * known) / (people + prior.shift_people)
+                known, worth = prior.margin(column, (sex, race), age, levels)
+                found = (people * own + worth * known) / (people + worth)
                 cell = {"sex": sex, "race_ethnicity": race, "age": f"{age:g}", "variable": column}
                 yield cell | {f"q{p:g}": f"{z:.4f}" for p, z in zip(MARGIN_LEVELS, found, strict=True)}
 

@@ -33,11 +33,12 @@ class Uncertain(Part):
             raise PydanticCustomError("uncertain", text)
         if words := [v.name for v in self.variables if v.choice is not None and isinstance(v.choice.values[0], str)]:
             raise PydanticCustomError("uncertain", "{name} has words; a parameter is a number", {"name": words[0]})
-        own = set(self.names)
+        known = {name for j in self.joint for name in j.names}
         for v in self.variables:
-            if unknown := set(v.reads) - own:
-                text = "{name} reads {other}, which is no parameter here; a population has no such variable"
+            if unknown := set(v.reads) - known:
+                text = "{name} reads {other}, which is no parameter that stands before it here"
                 raise PydanticCustomError("uncertain", text, {"name": v.name, "other": sorted(unknown)[0]})
+            known.add(v.name)
         return self
 
     @property

@@ -160,6 +160,12 @@ def test_population_draws_are_a_dimension_of_their_own(write):
     assert sample_twins(population, [3], 2, 17).identical(draws.isel(population_draw=17, twin=[3], drop=True))
 
 
+def test_a_parameter_reads_only_those_before_it(write):
+    bad = PARAMETERS.replace("lognormal: {median: 0.3, cv: 0.2}", "normal: {mean: weight, sd: 1}")
+    with pytest.raises(PopulationError, match="omega_CL reads weight, which is no parameter that stands before it"):
+        load_population(write(bad))
+
+
 def test_without_draws_parameters_have_their_typical_value(write):
     twins = sample_twins(load_population(write(PARAMETERS)), np.arange(3), 2)
     assert twins["CL_pop"].values == pytest.approx(np.exp(1.6)) and twins["omega_CL"].values == pytest.approx(0.3)

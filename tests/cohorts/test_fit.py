@@ -175,6 +175,16 @@ def test_faults_are_named(table, weights, said, tmp_path):
         fit_population(People.of(table, weights, "table.csv"), "mine", "table.csv")
 
 
+def test_other_sexes_or_units_cannot_be_leant_on():
+    adults, table = load_population("adult-us"), known_people(300)
+    table["weight"].attrs["units"] = "lb"
+    with pytest.raises(PeopleError, match="weight is in lb, adult-us has it in kg; convert"):
+        fit_population(People.of(table, None, "t.csv"), "mine", "t.csv", adults)
+    table["sex"] = ("twin", np.where(table["sex"] == "male", "M", "F"))
+    with pytest.raises(PeopleError, match="sex is 'F'; adult-us has female, male"):
+        fit_population(People.of(table, None, "t.csv"), "mine", "t.csv", adults)
+
+
 def test_a_population_without_curves_cannot_be_leant_on():
     people = People.of(known_people(300), None, "table.csv")
     with pytest.raises(PeopleError, match="can be drawn towards t1d-public-30"):
