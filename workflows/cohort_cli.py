@@ -17,6 +17,7 @@ Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 OutFile = Annotated[Path, typer.Option("--out", help="A file .csv or .parquet, or a folder .zarr.")]
+PageFile = Annotated[Path | None, typer.Option("--out", help="A page to write as well (.html).")]
 Levels = Annotated[
     list[str] | None,
     typer.Option("--level", metavar="VARIABLE:WORD=WORD", help="A word of the data, as the cohort has it; repeat."),
@@ -96,6 +97,7 @@ def represent(
     precision: Annotated[
         float, typer.Option("--precision", help="Wanted half-width of a 95 % interval of a mean, in SD.")
     ] = 0.1,
+    out: PageFile = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -103,7 +105,7 @@ def represent(
     with console.guarded(debug):
         from . import cohort_commands
 
-        cohort_commands.represent_command(cohort, target, precision, as_json)
+        cohort_commands.represent_command(cohort, target, precision, out, as_json)
 
 
 @cohort_app.command()
@@ -113,6 +115,7 @@ def privacy(
     held_out: Annotated[Path, typer.Argument(metavar="HELD_OUT", help="People of the same kind, held back.")],
     column: Columns = None,
     seed: Seed = 1,
+    out: PageFile = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -120,7 +123,8 @@ def privacy(
     with console.guarded(debug):
         from . import cohort_commands
 
-        code = cohort_commands.privacy_command(cohort, (training, held_out), tuple(column or ()), seed, as_json)
+        asked = cohort_commands.Asked(tuple(column or ()), (), "", "", seed)
+        code = cohort_commands.privacy_command(cohort, (training, held_out), asked, out, as_json)
     raise typer.Exit(code)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -12,6 +13,9 @@ import xarray as xr
 from . import console
 from .cohort_files import check_out, read_cohort, read_people, write_cohort
 from .run_folder import RunError, write_atomic
+
+if TYPE_CHECKING:
+    from .report.blocks import Page
 
 
 @dataclass(frozen=True)
@@ -209,12 +213,23 @@ def compare_command(cohort: Path, data: Path, out: Path, asked: Asked, as_json: 
     console.say(f"page     {out}")
 
 
-def represent_command(cohort: Path, target: str, precision: float, as_json: bool) -> None:
-    """Print shares beside the census, and the groups that are too small."""
-    from ..cohorts.representation import represent
+def _write_page(out: Path | None, page: Callable[[], Page]) -> None:
+    if out is not None:
+        from .report.build import render
 
+        write_atomic(out, render(page()).encode())
+
+
+def represent_command(cohort: Path, target: str, precision: float, out: Path | None, as_json: bool) -> None:
+    """Print shares beside the census, and the groups that are too small; write a page where one is asked for."""
+    from ..cohorts.representation import represent
+    from .cohort_people_pages import representation_page
+
+    if out is not None:
+        check_out(out, (".html",))
     twins = read_cohort(cohort)
     groups = represent(twins, target, precision, _weights_of(twins))
+    _write_page(out, lambda: representation_page(groups, cohort.name, target, precision))
     if as_json:
         rows = [
             {**vars(g), "target": g.target if g.target == g.target else None, "too_small": g.is_too_small}
@@ -248,14 +263,17 @@ def represent_command(cohort: Path, target: str, precision: float, as_json: bool
         console.say("every group, and each sex inside each group, has as many")
 
 
-def privacy_command(cohort: Path, people: tuple[Path, Path], columns: tuple[str, ...], seed: int, as_json: bool) -> int:
-    """Print distances and the attack; 3 where the attack succeeds."""
+def privacy_command(cohort: Path, people: tuple[Path, Path], asked: Asked, out: Path | None, as_json: bool) -> int:
+    """Print distances and the attack, write a page where one is asked for; 3 where the attack succeeds."""
     from ..cohorts.privacy import LIMIT, privacy
+    from .cohort_people_pages import privacy_page
 
+    if out is not None:
+        check_out(out, (".html",))
     twins = read_cohort(cohort)
-    asked = Asked(columns, (), "", "", seed)
     training, held_out = (people_of(path, twins, asked)[0] for path in people)
-    found = privacy(twins, training, held_out, seed)
+    found = privacy(twins, training, held_out, asked.seed)
+    _write_page(out, lambda: privacy_page(found, (cohort.name, people[0].name, people[1].name), asked.seed))
     code = 0 if found.passes else 3
     if as_json:
         console.emit({"exit": code, **vars(found)})

@@ -140,6 +140,7 @@ def test_compare_writes_a_page(twinarm, adults, tmp_path):
     assert "area under the curve" in out
     page = (tmp_path / "c.html").read_text()
     assert "Standardised mean differences" in page and "fig-margin-height" in page and "<svg" in page
+    assert all(f"fig-{kind}" in page for kind in ("curve", "importance", "love", "correlations", "pair-"))
     assert "http://" not in page.replace("http://www.w3.org", "")
     said = json.loads(twinarm(*words, "--out", tmp_path / "d.html", "--json", "--rows", "age_y >= 30")[1])
     assert 0.4 < said["auc"] < 0.8 and said["max_ks"] < 0.4 and "height" in said["importance"]
@@ -194,8 +195,11 @@ def test_represent(twinarm, adults, tmp_path):
     code, out, _ = twinarm(*words, "us-adults", "--precision", "0.25")
     assert code == 0 and "takes 62 twins of a group" in out and "too few" in out and "nh_white" in out
     assert json.loads(twinarm(*words, "us-adults", "--json")[1])["groups"][0]["group"] == "female"
-    code, _, err = twinarm(*words, "mars")
-    assert code == 2 and "known: us-adults" in err
+    code, _, err = twinarm(*words, "mars", "--out", tmp_path / "r.html")
+    assert code == 2 and "known: us-adults" in err and not (tmp_path / "r.html").exists()
+    assert twinarm(*words, "us-adults", "--out", tmp_path / "r.html")[0] == 0
+    page = (tmp_path / "r.html").read_text()
+    assert "Whom c.csv represents" in page and "fig-shares" in page and "fewer than the 385 twins" in page
 
 
 def test_privacy_leaves_3_when_people_were_copied(twinarm, tmp_path):
@@ -208,6 +212,10 @@ def test_privacy_leaves_3_when_people_were_copied(twinarm, tmp_path):
         write_cohort(files[name], xr.Dataset(columns, {"twin": np.arange(count)}))
     code, out, _ = twinarm("cohort", "privacy", files["twins"], files["training"], files["held"])
     assert code in (0, 3) and "membership inference: area 0." in out
+    for name, said in (("twins", "membership inference"), ("training", "Do not release this cohort")):
+        page = tmp_path / f"{name}.html"
+        twinarm("cohort", "privacy", files[name], files["training"], files["held"], "--out", page)
+        assert said.lower() in page.read_text().lower() and "fig-distances" in page.read_text()
     code, out, err = twinarm("cohort", "privacy", files["training"], files["training"], files["held"])
     assert code == 3 and "200 twins are identical" in out and "do not release" in err
     assert twinarm("cohort", "privacy", files["twins"], tmp_path / "none.csv", files["held"])[0] == 2
