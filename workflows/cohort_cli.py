@@ -54,6 +54,10 @@ def calibrate(
     targets: Annotated[Path, typer.Argument(metavar="TARGETS", help="Published statistics (.yaml).")],
     out: OutFile,
     select: Annotated[bool, typer.Option("--select", help="Accept twins by weight instead of weighting them.")] = False,
+    simulate: Annotated[
+        str,
+        typer.Option("--simulate", metavar="PROTOCOL", help="Simulate its run-in; targets may name baseline_ENDPOINT."),
+    ] = "",
     seed: Seed = 1,
     as_json: Json = False,
     debug: Debug = False,
@@ -62,7 +66,7 @@ def calibrate(
     with console.guarded(debug):
         from . import cohort_commands
 
-        cohort_commands.calibrate_command(cohort, targets, out, seed if select else None, as_json)
+        cohort_commands.calibrate_command(cohort, targets, out, seed if select else None, simulate, as_json)
 
 
 @cohort_app.command()

@@ -59,13 +59,29 @@ def sample_command(population: str, twins: int, seed: int, out: Path, where: tup
     console.say(f"wrote {cohort.sizes['twin']} twins to {out}")
 
 
-def calibrate_command(cohort: Path, targets: Path, out: Path, seed: int | None, as_json: bool) -> None:
+def _simulated(cohort: Path, twins: xr.Dataset, protocol: str) -> xr.Dataset:
+    """Twins with their simulated baseline, less those who fail in it."""
+    from ..trials.baseline import PREFIX, with_baseline
+    from ..trials.protocol_file import load_protocol
+
+    found = with_baseline(load_protocol(protocol), twins)
+    values = [found[name].to_numpy() for name in found.data_vars if str(name).startswith(PREFIX)]
+    good = np.logical_and.reduce([np.isfinite(column) for column in values])
+    if not good.any():
+        raise RunError(f"every twin of {cohort} fails in the simulation of {protocol}; nothing can be calibrated")
+    if not good.all():
+        console.complain(f"{np.count_nonzero(~good)} of {good.size} twins fail in the simulation and are left out")
+    return found.isel(twin=np.flatnonzero(good))
+
+
+def calibrate_command(cohort: Path, targets: Path, out: Path, seed: int | None, simulate: str, as_json: bool) -> None:
     """Write a cohort with weights, or with a seed the accepted twins; say what matches and what cannot."""
     from ..cohorts.calibration import WEIGHT, calibrate, rematched, select
     from ..cohorts.targets import load_targets
 
     check_out(out)
     wanted, twins = load_targets(targets), read_cohort(cohort)
+    twins = _simulated(cohort, twins, simulate) if simulate else twins
     found = calibrate(twins, wanted)
     if seed is None:
         attrs = {"units": "1", "long_name": f"weight that matches {wanted.name}", "source": wanted.source}

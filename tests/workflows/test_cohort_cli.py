@@ -115,6 +115,21 @@ def test_calibrate(twinarm, adults, tmp_path):
     assert code == 2 and "did you mean 'age'" in err and not (tmp_path / "x.csv").exists()
 
 
+def test_calibrate_to_a_simulated_baseline(twinarm, tmp_path):
+    write_cohort(tmp_path / "c.csv", screen(load_population("t1d-adults"), 150, 2).cohort)
+    target = "{variable: baseline_mean_glucose, unit: mg/dL, mean: 165}"
+    (tmp_path / "t.yaml").write_text(f"format: 1\nname: trial\nsource: chosen for tests\ntargets:\n  - {target}\n")
+    words = ("cohort", "calibrate", tmp_path / "c.csv", tmp_path / "t.yaml", "--out", tmp_path / "w.csv")
+    code, out, err = twinarm(*words, "--simulate", "t1d-closed-loop")
+    assert code == 0 and "baseline_mean_glucose mean" in out, err
+    weighted = read_cohort(tmp_path / "w.csv")
+    mean = np.average(weighted["baseline_mean_glucose"], weights=weighted["calibration_weight"])
+    assert mean == pytest.approx(165) and weighted["baseline_cv"].attrs["units"] == "percent"
+    for protocol, message in (("docetaxel-dose", "has no run-in"), ("nothing", "no protocol")):
+        code, _, err = twinarm(*words[:-1], tmp_path / "x.csv", "--simulate", protocol)
+        assert code == 2 and message in err and "Traceback" not in err
+
+
 def people_file(path, cohort, **changed):
     """A table of people with other names and units, one weight each."""
     lines = ["age_y,gender,height [m],weight_kg,mec"]
