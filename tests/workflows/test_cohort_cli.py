@@ -125,7 +125,7 @@ def test_calibrate_to_a_simulated_baseline(twinarm, tmp_path):
     weighted = read_cohort(tmp_path / "w.csv")
     mean = np.average(weighted["baseline_mean_glucose"], weights=weighted["calibration_weight"])
     assert mean == pytest.approx(165) and weighted["baseline_cv"].attrs["units"] == "percent"
-    for protocol, message in (("docetaxel-dose", "has no run-in"), ("nothing", "no protocol")):
+    for protocol, message in (("docetaxel-dose", "has no run-in"), ("nothing", "got 'nothing'; expected a protocol")):
         code, _, err = twinarm(*words[:-1], tmp_path / "x.csv", "--simulate", protocol)
         assert code == 2 and message in err and "Traceback" not in err
 
