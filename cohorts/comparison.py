@@ -131,6 +131,16 @@ class Comparison:
         """KS distances of the variables that are numbers."""
         return np.array([m.ks for m in self.margins if not m.level])
 
+    @property
+    def chance_ks(self) -> float:
+        """KS distance that 5 % of variables exceed where both sides have the same law (Smirnov 1948, large samples)."""
+        return float(np.sqrt(-np.log(0.025) / 2 * (1 / self.twins.effective + 1 / self.people.effective)))
+
+    @property
+    def chance_smd(self) -> float:
+        """Standardised difference that 5 % of means exceed by chance where both sides have the same law."""
+        return float(1.96 * np.sqrt(1 / self.twins.effective + 1 / self.people.effective))
+
 
 def is_known(values: Array) -> Array:
     """Where a value is not missing."""

@@ -167,6 +167,8 @@ def _problems(population: Population) -> list[tuple[Place, str]]:
             (("based_on", "keep", i), f"{name!r} is no variable of {base.population.name}; it has {', '.join(there)}")
             for i, name in unknown
         ]
+        if not unknown:
+            found += _keep_problems(base)
         for block in ("covariates", "subjects"):
             if getattr(population, block) is not None:
                 found.append(((block,), "cannot stand beside based_on; drop one of them"))
@@ -258,9 +260,17 @@ def _where_problems(population: Population, blocks: Blocks) -> list[tuple[Place,
     ):
         kind = "subjects" if blocks.subjects is not None else "quota"
         found.append((("where",), f"cannot stand beside {kind}, which leave nothing to draw; drop one of them"))
-    if population.based_on is not None:
-        base = population.based_on.population
-        there = {"age", "sex", "race_ethnicity", *population.based_on.keep}
-        for name in sorted({name for text in base.blocks.where for name in names(text)} - there):
-            found.append((("based_on", "keep"), f"lacks {name}, which the criteria of {base.name} read; keep it too"))
     return found
+
+
+def _keep_problems(based_on: BasedOn) -> list[tuple[Place, str]]:
+    """Variables that are not kept and that what is kept cannot be drawn without."""
+    base, kept = based_on.population, based_on.population.blocks.keeping(set(based_on.keep))
+    there = {"age", "sex", "race_ethnicity", *kept.names} if kept.demographics else set(kept.names)
+    needs = [(f"the criteria of {base.name} read", names(text)) for text in base.blocks.where]
+    needs += [(f"{v.name} reads", v.reads) for v in kept.independent]
+    needs += [(f"{block.name} reads", block.reads) for block in kept.linked]
+    needs += [(f"{block.name} is conditioned on", tuple(g.variable for g in block.given)) for block in kept.joint]
+    needs += [(f"{v.name} reads", names(v.expression)) for v in kept.derived]
+    found = {name: why for why, read in needs[::-1] for name in read if name not in there}
+    return [(("based_on", "keep"), f"lacks {name}, which {why}; keep it too") for name, why in sorted(found.items())]

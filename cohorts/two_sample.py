@@ -10,6 +10,7 @@ from ..models.randomness import uniforms
 
 FOLDS = 5
 TREES = 100
+GRID = np.linspace(0, 1, 41)  # of the ROC curve
 
 Array = np.ndarray
 
@@ -19,12 +20,24 @@ class Telling:
     """Area under the ROC curve over left-out folds, its standard error, and what the classifier lives on.
 
     `importance` is the loss of AUC when one variable is shuffled among the left-out rows, the largest first. Chance is
-    0.5; `error` is Hanley & McNeil's with effective numbers.
+    0.5; `error` is Hanley & McNeil's with effective numbers. `curve` is the ROC curve over left-out folds: share of
+    twins called people, share of people called people.
     """
 
     auc: float
     error: float
     importance: tuple[tuple[str, float], ...]
+    curve: tuple[tuple[float, float], ...]
+    chance_error: float
+
+    @property
+    def noticeable(self) -> float:
+        """Area from which the test, with so many rows, finds more than chance at 2.5 % error."""
+        return 0.5 + 1.96 * self.chance_error
+
+    @property
+    def is_above_chance(self) -> bool:
+        return self.auc - 1.96 * self.error > 0.5
 
 
 def tell_apart(
@@ -46,7 +59,7 @@ def tell_apart(
         scikit-learn is not installed.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
-    from sklearn.metrics import roc_auc_score
+    from sklearn.metrics import roc_auc_score, roc_curve
     from threadpoolctl import threadpool_limits
 
     names = tuple(features)
@@ -55,6 +68,7 @@ def tell_apart(
     weight = np.concatenate([w / w.sum() * label.size / 2 for w in weights])
     fold = _folds(label, seed)
     found: list[list[float]] = []
+    curves: list[Array] = []
     with threadpool_limits(1):  # small tables: threads cost more than they bring
         for k in range(FOLDS):
             seen, left = fold != k, np.flatnonzero(fold == k)
@@ -67,11 +81,14 @@ def tell_apart(
                 tried[-1][:, j] = tried[0][order, j]
             scores = [model.predict_proba(some)[:, 1] for some in tried]
             found.append([roc_auc_score(label[left], one, sample_weight=weight[left]) for one in scores])
+            false, true, _ = roc_curve(label[left], scores[0], sample_weight=weight[left])
+            curves.append(np.interp(GRID, false, true))
     auc, *without = np.mean(found, axis=0).tolist()
     pairs = zip(names if with_importance else (), without, strict=True)
     importance = sorted(((name, auc - other) for name, other in pairs), key=lambda pair: -pair[1])
     effective = [float(w.sum() ** 2 / np.sum(w**2)) for w in weights]
-    return Telling(auc, auc_error(auc, *effective), tuple(importance))
+    curve = tuple(zip(GRID.tolist(), np.mean(curves, axis=0).tolist(), strict=True))
+    return Telling(auc, auc_error(auc, *effective), tuple(importance), curve, auc_error(0.5, *effective))
 
 
 def auc_error(auc: float, one: float, other: float) -> float:

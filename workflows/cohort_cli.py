@@ -17,6 +17,7 @@ Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 OutFile = Annotated[Path, typer.Option("--out", help="A file .csv or .parquet, or a folder .zarr.")]
+PageFile = Annotated[Path | None, typer.Option("--out", help="A page to write as well (.html).")]
 Levels = Annotated[
     list[str] | None,
     typer.Option("--level", metavar="VARIABLE:WORD=WORD", help="A word of the data, as the cohort has it; repeat."),
@@ -63,6 +64,10 @@ def calibrate(
     targets: Annotated[Path, typer.Argument(metavar="TARGETS", help="Published statistics (.yaml).")],
     out: OutFile,
     select: Annotated[bool, typer.Option("--select", help="Accept twins by weight instead of weighting them.")] = False,
+    simulate: Annotated[
+        str,
+        typer.Option("--simulate", metavar="PROTOCOL", help="Simulate its run-in; targets may name baseline_ENDPOINT."),
+    ] = "",
     seed: Seed = 1,
     as_json: Json = False,
     debug: Debug = False,
@@ -71,7 +76,7 @@ def calibrate(
     with console.guarded(debug):
         from . import cohort_commands
 
-        cohort_commands.calibrate_command(cohort, targets, out, seed if select else None, as_json)
+        cohort_commands.calibrate_command(cohort, targets, out, seed if select else None, simulate, as_json)
 
 
 @cohort_app.command()
@@ -106,6 +111,7 @@ def represent(
     precision: Annotated[
         float, typer.Option("--precision", help="Wanted half-width of a 95 % interval of a mean, in SD.")
     ] = 0.1,
+    out: PageFile = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -113,7 +119,7 @@ def represent(
     with console.guarded(debug):
         from . import cohort_commands
 
-        cohort_commands.represent_command(cohort, target, precision, as_json)
+        cohort_commands.represent_command(cohort, target, precision, out, as_json)
 
 
 @cohort_app.command()
@@ -123,6 +129,7 @@ def privacy(
     held_out: Annotated[Path, typer.Argument(metavar="HELD_OUT", help="People of the same kind, held back.")],
     column: Columns = None,
     seed: Seed = 1,
+    out: PageFile = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -130,7 +137,8 @@ def privacy(
     with console.guarded(debug):
         from . import cohort_commands
 
-        code = cohort_commands.privacy_command(cohort, (training, held_out), tuple(column or ()), seed, as_json)
+        asked = cohort_commands.Asked(tuple(column or ()), (), "", "", seed)
+        code = cohort_commands.privacy_command(cohort, (training, held_out), asked, out, as_json)
     raise typer.Exit(code)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -12,6 +13,9 @@ import xarray as xr
 from . import console
 from .cohort_files import check_out, read_cohort, read_people, write_cohort
 from .run_folder import RunError, write_atomic
+
+if TYPE_CHECKING:
+    from .report.blocks import Page
 
 
 @dataclass(frozen=True)
@@ -25,13 +29,29 @@ class Asked:
     seed: int
 
 
-def calibrate_command(cohort: Path, targets: Path, out: Path, seed: int | None, as_json: bool) -> None:
+def _simulated(cohort: Path, twins: xr.Dataset, protocol: str) -> xr.Dataset:
+    """Twins with their simulated baseline, less those who fail in it."""
+    from ..trials.baseline import PREFIX, with_baseline
+    from ..trials.protocol_file import load_protocol
+
+    found = with_baseline(load_protocol(protocol), twins)
+    values = [found[name].to_numpy() for name in found.data_vars if str(name).startswith(PREFIX)]
+    good = np.logical_and.reduce([np.isfinite(column) for column in values])
+    if not good.any():
+        raise RunError(f"every twin of {cohort} fails in the simulation of {protocol}; nothing can be calibrated")
+    if not good.all():
+        console.complain(f"{np.count_nonzero(~good)} of {good.size} twins fail in the simulation and are left out")
+    return found.isel(twin=np.flatnonzero(good))
+
+
+def calibrate_command(cohort: Path, targets: Path, out: Path, seed: int | None, simulate: str, as_json: bool) -> None:
     """Write a cohort with weights, or with a seed the accepted twins; say what matches and what cannot."""
     from ..cohorts.calibration import WEIGHT, calibrate, rematched, select
     from ..cohorts.targets import load_targets
 
     check_out(out)
     wanted, twins = load_targets(targets), read_cohort(cohort)
+    twins = _simulated(cohort, twins, simulate) if simulate else twins
     found = calibrate(twins, wanted)
     if seed is None:
         attrs = {"units": "1", "long_name": f"weight that matches {wanted.name}", "source": wanted.source}
@@ -187,12 +207,23 @@ def compare_command(cohort: Path, data: Path, out: Path, asked: Asked, as_json: 
     console.say(f"page     {out}")
 
 
-def represent_command(cohort: Path, target: str, precision: float, as_json: bool) -> None:
-    """Print shares beside the census, and the groups that are too small."""
-    from ..cohorts.representation import represent
+def _write_page(out: Path | None, page: Callable[[], Page]) -> None:
+    if out is not None:
+        from .report.build import render
 
+        write_atomic(out, render(page()).encode())
+
+
+def represent_command(cohort: Path, target: str, precision: float, out: Path | None, as_json: bool) -> None:
+    """Print shares beside the census, and the groups that are too small; write a page where one is asked for."""
+    from ..cohorts.representation import represent
+    from .cohort_people_pages import representation_page
+
+    if out is not None:
+        check_out(out, (".html",))
     twins = read_cohort(cohort)
     groups = represent(twins, target, precision, _weights_of(twins))
+    _write_page(out, lambda: representation_page(groups, cohort.name, target, precision))
     if as_json:
         rows = [
             {**vars(g), "target": g.target if g.target == g.target else None, "too_small": g.is_too_small}
@@ -226,14 +257,17 @@ def represent_command(cohort: Path, target: str, precision: float, as_json: bool
         console.say("every group, and each sex inside each group, has as many")
 
 
-def privacy_command(cohort: Path, people: tuple[Path, Path], columns: tuple[str, ...], seed: int, as_json: bool) -> int:
-    """Print distances and the attack; 3 where the attack succeeds."""
+def privacy_command(cohort: Path, people: tuple[Path, Path], asked: Asked, out: Path | None, as_json: bool) -> int:
+    """Print distances and the attack, write a page where one is asked for; 3 where the attack succeeds."""
     from ..cohorts.privacy import LIMIT, privacy
+    from .cohort_people_pages import privacy_page
 
+    if out is not None:
+        check_out(out, (".html",))
     twins = read_cohort(cohort)
-    asked = Asked(columns, (), "", "", seed)
     training, held_out = (people_of(path, units_of(twins), asked)[0] for path in people)
-    found = privacy(twins, training, held_out, seed)
+    found = privacy(twins, training, held_out, asked.seed)
+    _write_page(out, lambda: privacy_page(found, (cohort.name, people[0].name, people[1].name), asked.seed))
     code = 0 if found.passes else 3
     if as_json:
         console.emit({"exit": code, **vars(found)})

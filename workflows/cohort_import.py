@@ -120,6 +120,8 @@ def _faults(
             words = sorted(set(ours.tolist()))
             for word in sorted(set(column[there].tolist()) - set(words)):
                 yield f"{name} is {word!r}; {population.name} has {', '.join(words)}", column == word
+    if "age" in values and values["age"].dtype.kind == "f":
+        yield "age outside 0 to 120 years", is_known(values["age"]) & ~((values["age"] >= 0) & (values["age"] <= 120))
     rules = [(rule.rule, f"implausible: {rule.reason}") for rule in population.blocks.plausibility]
     rules += [(text, f"not in {population.name}, which asks for {text}") for text in population.blocks.where]
     for text, said in rules:

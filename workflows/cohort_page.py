@@ -8,9 +8,11 @@ from ..cohorts.comparison import MOST_MISSING, Comparison
 from .cohort_pictures import (
     LARGE,
     correlation_picture,
+    curve_picture,
     importance_picture,
     love_picture,
     margin_pictures,
+    scatter_pictures,
     subgroup_picture,
 )
 from .report.blocks import Facts, Gallery, Listing, Page, Section, Tables, Text, Tile, Tone
@@ -40,11 +42,13 @@ def comparison_page(found: Comparison, names: Names) -> Page:
         Tile(
             "Classifier, area under the curve",
             Datum(telling.auc, fixed(telling.auc, 3)),
-            "0.5 is chance, 1 certain",
+            f"0.5 is chance, 1 certain; from {fixed(telling.noticeable, 3)} on it would be noticed",
             tone,
         ),
         Tile(
-            "Mean KS distance", Datum(found.ks.mean(), fixed(found.ks.mean(), 3)), f"largest {fixed(found.ks.max(), 3)}"
+            "Mean KS distance",
+            Datum(found.ks.mean(), fixed(found.ks.mean(), 3)),
+            f"largest {fixed(found.ks.max(), 3)}; by chance below {fixed(found.chance_ks, 3)}",
         ),
         Tile(
             "Rank correlations",
@@ -80,8 +84,11 @@ def answer_of(found: Comparison) -> str:
         f"A classifier tells a twin from a person with an area under the curve of {fixed(telling.auc, 3)} "
         f"({fixed(telling.auc - reach, 3)} to {fixed(telling.auc + reach, 3)}; 0.5 is chance)."
     )
-    if telling.auc - reach <= 0.5:
-        return said + f" With {found.twins.count:,} twins and {found.people.count:,} people it finds no difference."
+    if not telling.is_above_chance:
+        return said + (
+            f" It finds no difference; with {found.people.effective:,.0f} people it would have noticed an area of "
+            f"{fixed(telling.noticeable, 2)} or more, and nothing smaller."
+        )
     return said + (f" It lives mostly on {', '.join(first)}." if first else "")
 
 
@@ -102,6 +109,7 @@ def _sections(found: Comparison, names: Names) -> list[Section]:
                 ),
                 Gallery(
                     (
+                        curve_picture(found.telling),
                         importance_picture(found.telling),
                         *((subgroup_picture(found.telling, found.subgroups),) if found.subgroups else ()),
                     )
@@ -112,10 +120,15 @@ def _sections(found: Comparison, names: Names) -> list[Section]:
             "differences",
             "Means and shares",
             "Means",
-            (Gallery((love_picture(found.margins),)), Tables((_margins(found),))),
+            (Gallery((love_picture(found.margins, found.chance_smd),)), Tables((_margins(found),))),
         ),
         Section("margins", "Distributions", "Distributions", (Gallery(tuple(margin_pictures(found))),)),
-        Section("correlations", "Correlations", "Correlations", (Gallery((correlation_picture(found.correlations),)),)),
+        Section(
+            "correlations",
+            "Correlations",
+            "Correlations",
+            (Gallery((correlation_picture(found), *scatter_pictures(found))),),
+        ),
         Section("method", "How it was done", "Method", (_facts(found, names), Listing(_limits(found)))),
     ]
     return sections
@@ -160,5 +173,7 @@ def _limits(found: Comparison) -> tuple[str, ...]:
         "The classifier is given people with no value missing; variables missing in more than "
         f"{100 * MOST_MISSING:.0f} % are left to the margins ({left or 'none'}).",
         "Standard errors treat rows as independent; a survey's clusters make them larger.",
+        "Twins learned from the very people beside whom they stand look more alike than they are: hold some of the "
+        "people back, and see `twinarm cohort privacy`.",
         "An area near 0.5 says that this classifier, with so many rows, found no difference; not that there is none.",
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..cohorts.comparison import Comparison, Correlations, Margin, Subgroup, step_of
+from ..cohorts.comparison import Comparison, Margin, Subgroup, is_known, step_of
 from ..cohorts.two_sample import Telling
 from .report.drawing import INK, MUTED, Datum, Picture, Table, canvas, colour, dash, svg_of
 from .report.numbers import axis, fixed, number
@@ -15,6 +15,8 @@ from .report.numbers import axis, fixed, number
 LARGE = 0.1  # a standardised difference that is called large (Austin 2009, Stat Med 28:3083)
 PEOPLE, TWINS = 0, 1  # places in the palette
 MOST_ROWS = 40
+MOST_PAIRS = 3  # drawn as points
+MOST_POINTS = 400
 
 
 def key_of(kind: str, name: str = "") -> str:
@@ -22,8 +24,8 @@ def key_of(kind: str, name: str = "") -> str:
     return f"fig-{kind}" + (f"-{re.sub(r'[^A-Za-z0-9]+', '-', name)}" if name else "")
 
 
-def love_picture(margins: tuple[Margin, ...]) -> Picture:
-    """Standardised mean differences, the largest first."""
+def love_picture(margins: tuple[Margin, ...], chance: float) -> Picture:
+    """Standardised mean differences, the largest first; shaded what chance alone brings."""
     ordered = sorted(margins, key=lambda m: -abs(m.smd))
     shown = ordered[:MOST_ROWS][::-1]
     title = "Standardised mean differences, twins minus people"
@@ -31,6 +33,7 @@ def love_picture(margins: tuple[Margin, ...]) -> Picture:
     with canvas(50.0 + 17 * len(shown)) as (figure, axes):
         axes.grid(axis="x")
         axes.grid(visible=False, axis="y")
+        axes.axvspan(-chance, chance, color=MUTED, alpha=0.12, linewidth=0)
         for level in (-LARGE, LARGE):
             axes.axvline(level, color=MUTED, linestyle="dashed", linewidth=1)
         axes.axvline(0, color=MUTED, linewidth=0.8)
@@ -38,7 +41,7 @@ def love_picture(margins: tuple[Margin, ...]) -> Picture:
             axes.plot([0, m.smd], [k, k], color=colour(TWINS), linewidth=1, alpha=0.5)
             axes.plot([m.smd], [k], marker="o", markersize=6, color=colour(TWINS if abs(m.smd) <= LARGE else PEOPLE))
         axes.set_yticks(range(len(shown)), [m.label.replace("_", " ") for m in shown])
-        reach = max(0.15, 1.1 * max((abs(m.smd) for m in shown), default=0))
+        reach = max(0.15, 1.1 * chance, 1.1 * max((abs(m.smd) for m in shown), default=0))
         axes.set_xlim(-reach, reach)
         axes.set_ylim(-0.7, len(shown) - 0.3)
         axes.set_xlabel("difference of means, in standard deviations")
@@ -49,7 +52,11 @@ def love_picture(margins: tuple[Margin, ...]) -> Picture:
         )
         svg = svg_of(figure, key_of("love"), title, alt)
     table = Table(title, ("Variable", "Difference"), tuple((m.label, Datum(m.smd, fixed(m.smd, 3))) for m in ordered))
-    return Picture(key_of("love"), title, alt, svg, table, f"Dashed: {LARGE}, from which a difference is called large.")
+    note = (
+        f"Dashed: {LARGE}, from which a difference is called large. Shaded: what 95 % of differences stay within by "
+        f"chance with so many people and twins ({fixed(chance, 2)})."
+    )
+    return Picture(key_of("love"), title, alt, svg, table, note)
 
 
 def margin_pictures(found: Comparison) -> Iterator[Picture]:
@@ -88,7 +95,8 @@ def _margin_picture(found: Comparison, m: Margin) -> Picture:
         (f"{100 * level:g} %", Datum(p, number(p, 4)), Datum(t, number(t, 4)))
         for level, p, t in zip(levels, *quantiles, strict=True)
     )
-    return Picture(key, title, alt, svg, Table(title, ("Quantile", "People", "Twins"), rows), f"KS {fixed(m.ks, 3)}")
+    note = f"KS {fixed(m.ks, 3)}; by chance below {fixed(found.chance_ks, 3)} in 95 % of variables."
+    return Picture(key, title, alt, svg, Table(title, ("Quantile", "People", "Twins"), rows), note)
 
 
 def _edges(low: float, high: float, step: float | None, bins: int) -> np.ndarray:
@@ -106,23 +114,39 @@ def _quantile(values: np.ndarray, weights: np.ndarray, level: float) -> float:
     return float(np.interp(level, middle, values[order]))
 
 
-def correlation_picture(found: Correlations) -> Picture:
+def correlation_picture(compared: Comparison) -> Picture:
     """Rank correlation of every pair: people across, twins up; on the line where they agree."""
+    found = compared.correlations
     pairs, errors = found.pairs, found.errors
     title, key = "Rank correlations of all pairs", key_of("correlations")
+    line = np.linspace(-1, 1, 101)
+    # Standard error of a rank correlation r of n: 1.06 (1 - r^2) / sqrt(n) (Fieller 1957, Biometrika 44:470).
+    spread = 1.96 * 1.06 * (1 - line**2) * np.sqrt(1 / compared.twins.effective + 1 / compared.people.effective)
+    low = min(0.0, *(min(t, p) for *_, t, p in pairs)) - 0.1
+    start = -1.0 if low < -0.5 else -0.5 if low < -0.15 else -0.2
     with canvas(380) as (figure, axes):
         axes.grid(visible=True, axis="both")
+        axes.fill_between(line, line - spread, line + spread, color=MUTED, alpha=0.12, linewidth=0)
         axes.plot([-1, 1], [-1, 1], color=MUTED, linewidth=1)
         axes.plot([p for *_, p in pairs], [t for *_, t, _ in pairs], "o", markersize=4, color=colour(TWINS), alpha=0.6)
         for one, other, t, p in pairs[:1]:
             words = f"{one}, {other}".replace("_", " ")
-            side = "right" if p > 0 else "left"
-            axes.annotate(words, (p, t), xytext=(0, 6), textcoords="offset points", ha=side, color=INK, fontsize=10)
-        axes.set_xlim(-1, 1)
-        axes.set_ylim(-1, 1)
+            is_right = p > (1 + start) / 2
+            axes.annotate(
+                words,
+                (p, t),
+                xytext=(-8 if is_right else 8, 14 if t > p else -18),
+                textcoords="offset points",
+                ha="right" if is_right else "left",
+                color=INK,
+                fontsize=10,
+                arrowprops={"arrowstyle": "-", "color": MUTED, "linewidth": 0.8},
+            )
+        axes.set_xlim(start, 1)
+        axes.set_ylim(start, 1)
         axes.set_aspect("equal")
-        axes.set_xlabel("people")
-        axes.set_ylabel("twins")
+        axes.set_xlabel("correlation in people")
+        axes.set_ylabel("correlation in twins")
         alt = (
             f"{len(pairs)} pairs; the correlations of twins and people differ by {fixed(float(errors.mean()), 3)} on "
             f"average and {fixed(float(errors.max()), 3)} at most."
@@ -133,13 +157,78 @@ def correlation_picture(found: Correlations) -> Picture:
         for one, other, t, p in pairs[:20]
     )
     table = Table("The 20 pairs furthest apart", ("Pair", "People", "Twins", "Difference"), rows)
-    return Picture(key, title, alt, svg, table, "Spearman, weighted. The pair furthest apart is named.")
+    note = "Spearman, weighted. The pair furthest apart is named. Shaded: what chance brings in 95 % of pairs."
+    return Picture(key, title, alt, svg, table, note)
+
+
+def scatter_pictures(found: Comparison) -> Iterator[Picture]:
+    """The pairs that hang together most in people: people over twins, as points."""
+    strongest = sorted(found.correlations.pairs, key=lambda pair: -abs(pair[3]))
+    for one, other, t, p in strongest[:MOST_PAIRS]:
+        yield _scatter_picture(found, one, other, (p, t))
+
+
+def _scatter_picture(found: Comparison, one: str, other: str, correlations: tuple[float, float]) -> Picture:
+    words = [name.replace("_", " ") for name in (one, other)]
+    title, key = f"{words[0]} and {words[1]}", key_of("pair", f"{one}-{other}")
+    sides = {}
+    for label, sample, most in (("twins", found.twins, MOST_POINTS), ("people", found.people, MOST_POINTS // 2)):
+        both = is_known(sample.values[one]) & is_known(sample.values[other])
+        rows = np.flatnonzero(both)
+        rows = rows[:: max(1, int(np.ceil(rows.size / most)))]
+        sides[label] = (sample.values[one][rows], sample.values[other][rows])
+    with canvas(240) as (figure, axes):
+        axes.grid(visible=True, axis="both")
+        axes.plot(
+            *sides["twins"], "o", markersize=2.5, color=colour(TWINS), alpha=0.35, label="twins", linestyle="none"
+        )
+        axes.plot(
+            *sides["people"], "D", markersize=3.2, color=colour(PEOPLE), alpha=0.85, label="people", linestyle="none"
+        )
+        axes.set_xlabel(axis(words[0], found.units[one]))
+        axes.set_ylabel(axis(words[1], found.units[other]))
+        axes.legend(loc="upper left", ncols=2, markerscale=1.6)
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, high + 0.18 * (high - low))
+        alt = (
+            f"{title}: rank correlation {fixed(correlations[0], 2)} in people and {fixed(correlations[1], 2)} in twins."
+        )
+        svg = svg_of(figure, key, title, alt)
+    rows_of_table = (
+        ("People", Datum(correlations[0], fixed(correlations[0], 3)), f"{sides['people'][0].size}"),
+        ("Twins", Datum(correlations[1], fixed(correlations[1], 3)), f"{sides['twins'][0].size}"),
+    )
+    return Picture(key, title, alt, svg, Table(title, ("Side", "Rank correlation", "Points drawn"), rows_of_table))
+
+
+def curve_picture(telling: Telling) -> Picture:
+    """The classifier's view: how many people it finds at the price of how many twins taken for people."""
+    title, key = "Receiver operating characteristic", key_of("curve")
+    with canvas(300) as (figure, axes):
+        axes.grid(visible=True, axis="both")
+        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle="dashed", label="chance")
+        axes.plot([x for x, _ in telling.curve], [y for _, y in telling.curve], color=colour(TWINS), label="classifier")
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1)
+        axes.set_aspect("equal")
+        axes.set_xlabel("share of twins taken for people")
+        axes.set_ylabel("share of people found")
+        axes.legend(loc="lower right")
+        half = float(np.interp(0.1, [x for x, _ in telling.curve], [y for _, y in telling.curve]))
+        alt = (
+            f"Where a tenth of the twins are taken for people the classifier finds {fixed(100 * half, 0)} % of people."
+        )
+        svg = svg_of(figure, key, title, alt)
+    rows = tuple((Datum(x, fixed(x, 2)), Datum(y, fixed(y, 2))) for x, y in telling.curve[::4])
+    note = f"Area {fixed(telling.auc, 3)} (standard error {fixed(telling.error, 3)}). On the dashed line it guesses."
+    return Picture(key, title, alt, svg, Table(title, ("Twins taken for people", "People found"), rows), note)
 
 
 def importance_picture(telling: Telling) -> Picture:
     """By which variables the classifier tells twins from people."""
     shown = [pair for pair in telling.importance[:15]][::-1]
-    title, key = "What gives twins away", key_of("importance")
+    title = "What gives twins away" if telling.is_above_chance else "What the classifier tried"
+    key = key_of("importance")
     with canvas(75.0 + 18 * len(shown)) as (figure, axes):
         axes.grid(axis="x")
         axes.grid(visible=False, axis="y")
@@ -148,10 +237,12 @@ def importance_picture(telling: Telling) -> Picture:
         axes.set_xlim(0, max(0.02, *(1.1 * loss for _, loss in shown)))
         axes.set_xlabel("loss of area under the curve\nwhen the variable is shuffled")
         first = telling.importance[0]
-        alt = f"The classifier lives most on {first[0]}: without it the area falls by {fixed(first[1], 3)}."
+        alt = f"Most is lost by shuffling {first[0]}: the area falls by {fixed(first[1], 3)}."
         svg = svg_of(figure, key, title, alt)
     rows = tuple((name, Datum(loss, fixed(loss, 4))) for name, loss in telling.importance)
     note = "A variable counts with its relation to the others: its own distribution may be right."
+    if not telling.is_above_chance:
+        note = "The area as a whole is that of chance, so that these bars are noise."
     return Picture(key, title, alt, svg, Table(title, ("Variable", "Loss of area"), rows), note)
 
 

@@ -153,6 +153,21 @@ def test_calibrate(twinarm, adults, tmp_path):
     assert code == 2 and "did you mean 'age'" in err and not (tmp_path / "x.csv").exists()
 
 
+def test_calibrate_to_a_simulated_baseline(twinarm, tmp_path):
+    write_cohort(tmp_path / "c.csv", screen(load_population("t1d-adults"), 150, 2).cohort)
+    target = "{variable: baseline_mean_glucose, unit: mg/dL, mean: 165}"
+    (tmp_path / "t.yaml").write_text(f"format: 1\nname: trial\nsource: chosen for tests\ntargets:\n  - {target}\n")
+    words = ("cohort", "calibrate", tmp_path / "c.csv", tmp_path / "t.yaml", "--out", tmp_path / "w.csv")
+    code, out, err = twinarm(*words, "--simulate", "t1d-closed-loop")
+    assert code == 0 and "baseline_mean_glucose mean" in out, err
+    weighted = read_cohort(tmp_path / "w.csv")
+    mean = np.average(weighted["baseline_mean_glucose"], weights=weighted["calibration_weight"])
+    assert mean == pytest.approx(165) and weighted["baseline_cv"].attrs["units"] == "percent"
+    for protocol, message in (("docetaxel-dose", "has no run-in"), ("nothing", "got 'nothing'; expected a protocol")):
+        code, _, err = twinarm(*words[:-1], tmp_path / "x.csv", "--simulate", protocol)
+        assert code == 2 and message in err and "Traceback" not in err
+
+
 def people_file(path, cohort, **changed):
     """A table of people with other names and units, one weight each."""
     lines = ["age_y,gender,height [m],weight_kg,mec"]
@@ -178,6 +193,7 @@ def test_compare_writes_a_page(twinarm, adults, tmp_path):
     assert "area under the curve" in out
     page = (tmp_path / "c.html").read_text()
     assert "Standardised mean differences" in page and "fig-margin-height" in page and "<svg" in page
+    assert all(f"fig-{kind}" in page for kind in ("curve", "importance", "love", "correlations", "pair-"))
     assert "http://" not in page.replace("http://www.w3.org", "")
     said = json.loads(twinarm(*words, "--out", tmp_path / "d.html", "--json", "--rows", "age_y >= 30")[1])
     assert 0.4 < said["auc"] < 0.8 and said["max_ks"] < 0.4 and "height" in said["importance"]
@@ -232,8 +248,11 @@ def test_represent(twinarm, adults, tmp_path):
     code, out, _ = twinarm(*words, "us-adults", "--precision", "0.25")
     assert code == 0 and "takes 62 twins of a group" in out and "too few" in out and "nh_white" in out
     assert json.loads(twinarm(*words, "us-adults", "--json")[1])["groups"][0]["group"] == "female"
-    code, _, err = twinarm(*words, "mars")
-    assert code == 2 and "known: us-adults" in err
+    code, _, err = twinarm(*words, "mars", "--out", tmp_path / "r.html")
+    assert code == 2 and "known: us-adults" in err and not (tmp_path / "r.html").exists()
+    assert twinarm(*words, "us-adults", "--out", tmp_path / "r.html")[0] == 0
+    page = (tmp_path / "r.html").read_text()
+    assert "Whom c.csv represents" in page and "fig-shares" in page and "fewer than the 385 twins" in page
 
 
 def test_privacy_leaves_3_when_people_were_copied(twinarm, tmp_path):
@@ -246,6 +265,10 @@ def test_privacy_leaves_3_when_people_were_copied(twinarm, tmp_path):
         write_cohort(files[name], xr.Dataset(columns, {"twin": np.arange(count)}))
     code, out, _ = twinarm("cohort", "privacy", files["twins"], files["training"], files["held"])
     assert code in (0, 3) and "membership inference: area 0." in out
+    for name, said in (("twins", "membership inference"), ("training", "Do not release this cohort")):
+        page = tmp_path / f"{name}.html"
+        twinarm("cohort", "privacy", files[name], files["training"], files["held"], "--out", page)
+        assert said.lower() in page.read_text().lower() and "fig-distances" in page.read_text()
     code, out, err = twinarm("cohort", "privacy", files["training"], files["training"], files["held"])
     assert code == 3 and "200 twins are identical" in out and "do not release" in err
     assert twinarm("cohort", "privacy", files["twins"], tmp_path / "none.csv", files["held"])[0] == 2
