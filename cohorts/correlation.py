@@ -11,19 +11,31 @@ import numpy as np
 SMALLEST_EIGENVALUE = 1e-3
 
 
-def mix(factor: np.ndarray, scores: list[np.ndarray], row: int) -> np.ndarray:
-    """Row `row` of `factor` times independent scores: the sum over columns 0 .. row, left to right."""
-    total = factor[row, 0] * scores[0]
+def mix(factor: np.ndarray, scores: list[np.ndarray], row: int, cell: np.ndarray | None = None) -> np.ndarray:
+    """Row `row` of a lower factor times independent scores: the sum over columns 0 .. row, left to right.
+
+    `factor` is (row, column), or with a `cell` for each twin (row, column, cell).
+    """
+    coefficients = factor[row] if cell is None else [by_cell[cell] for by_cell in factor[row, : row + 1]]
+    total = coefficients[0] * scores[0]
     for column in range(1, row + 1):
-        total = total + factor[row, column] * scores[column]
+        total = total + coefficients[column] * scores[column]
     return np.asarray(total)
+
+
+def nearest_correlation(matrix: np.ndarray) -> np.ndarray:
+    """A positive definite correlation matrix near `matrix`: small eigenvalues raised, the diagonal scaled back to 1."""
+    try:
+        np.linalg.cholesky(matrix - SMALLEST_EIGENVALUE * np.eye(len(matrix)))
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(matrix)
+    else:
+        return matrix
+    repaired = (vectors * np.maximum(values, SMALLEST_EIGENVALUE)) @ vectors.T
+    scale = np.sqrt(np.diag(repaired))
+    return np.asarray(repaired / np.outer(scale, scale))
 
 
 def lower_factor(correlation: np.ndarray) -> np.ndarray:
     """Lower Cholesky factor of a correlation matrix, after the smallest repair that makes it positive definite."""
-    values, vectors = np.linalg.eigh(correlation)
-    if values[0] < SMALLEST_EIGENVALUE:
-        repaired = (vectors * np.maximum(values, SMALLEST_EIGENVALUE)) @ vectors.T
-        scale = np.sqrt(np.diag(repaired))
-        correlation = repaired / np.outer(scale, scale)
-    return np.asarray(np.linalg.cholesky(correlation))
+    return np.asarray(np.linalg.cholesky(nearest_correlation(correlation)))

@@ -12,6 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from . import console
+from .cohort_cli import cohort_app
+from .population_cli import population_app
 
 app = typer.Typer(
     help="In silico clinical trials: virtual patients, every arm, one reproducible path from protocol to evidence.",
@@ -21,8 +23,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-cohort_app = typer.Typer(help="Twins of a population.", no_args_is_help=True)
 app.add_typer(cohort_app, name="cohort")
+app.add_typer(population_app, name="populations")
 
 ProtocolName = Annotated[str, typer.Argument(metavar="PROTOCOL", help="A protocol file, or a name of the library.")]
 RunName = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
@@ -226,15 +228,6 @@ def verify(
 
 
 @app.command()
-def populations(as_json: Json = False, debug: Debug = False) -> None:
-    """The populations of the library."""
-    from . import commands
-
-    with console.guarded(debug):
-        commands.populations_command(as_json)
-
-
-@app.command()
 def models(as_json: Json = False, debug: Debug = False) -> None:
     """The models of the library."""
     from . import commands
@@ -250,21 +243,6 @@ def doctor(as_json: Json = False, debug: Debug = False) -> None:
 
     with console.guarded(debug):
         commands.doctor_command(as_json)
-
-
-@cohort_app.command("sample")
-def cohort_sample(
-    population: Annotated[str, typer.Argument(metavar="POPULATION", help="A name of the library or a file.")],
-    twins: Annotated[int, typer.Option("--twins", min=1, max=10_000_000, help="How many.")],
-    out: Annotated[Path, typer.Option("--out", help="A file .csv or a folder .zarr.")],
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed.")] = 1,
-    debug: Debug = False,
-) -> None:
-    """Draw twins of a population, implausible candidates left out."""
-    from . import commands
-
-    with console.guarded(debug):
-        commands.sample_command(population, twins, seed, out)
 
 
 if __name__ == "__main__":

@@ -173,16 +173,6 @@ def test_plan_says_the_cost_and_writes_nothing(twinarm, tmp_path):
     assert "simulation on" in twinarm("plan", "toy-trial.yaml", "--out", tmp_path / "run")[1]
 
 
-def test_cohort_sample(twinarm, tmp_path):
-    code, out, _ = twinarm("cohort", "sample", "toy-people.yaml", "--twins", 20, "--out", tmp_path / "c.csv")
-    assert code == 0 and "wrote 20 twins" in out
-    lines = (tmp_path / "c.csv").read_text().splitlines()
-    assert lines[0].split(",") == ["twin", "base", "slope", "effect", "sex"] and len(lines) == 21
-    assert twinarm("cohort", "sample", "toy-people.yaml", "--twins", 20, "--out", tmp_path / "c.zarr")[0] == 0
-    assert twinarm("cohort", "sample", "toy-people.yaml", "--twins", 20, "--out", tmp_path / "c.txt")[0] == 2
-    assert twinarm("cohort", "sample", "nobody", "--twins", 20, "--out", tmp_path / "d.csv")[0] == 2
-
-
 @pytest.mark.parametrize("command", ["populations", "models", "doctor"])
 def test_lists(twinarm, command):
     assert twinarm(command)[0] == 0

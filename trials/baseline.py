@@ -1,0 +1,67 @@
+"""What a trial would measure of a cohort before it starts: the run-in simulated, as variables of the cohort.
+
+With them a cohort can be weighted or selected so that its simulated baseline is that of a published trial, and not
+only its covariates.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from ..models.model import find_model
+from ..models.problems import listed
+from .protocol import Protocol, Visit
+from .simulate import simulate_block
+
+PREFIX = "baseline_"
+BASELINE = "baseline"
+AFTER = 1.0  # day; a protocol has follow-up, which is not looked at
+
+
+class BaselineError(ValueError):
+    """A protocol without a baseline to simulate, or a cohort that its model cannot simulate."""
+
+
+def with_baseline(protocol: Protocol, cohort: xr.Dataset) -> xr.Dataset:
+    """The cohort with `baseline_<endpoint>` for every endpoint that has a value before randomisation.
+
+    The run-in is that of the protocol in its first arm: all arms are alike until randomisation. A twin's values depend
+    on its number and the protocol's seed alone. Twins that fail in the simulation are NaN.
+
+    Raises
+    ------
+    BaselineError
+        No model or no run-in, no endpoint with a baseline, or a variable that the model requires is not in the cohort.
+    """
+    timing = protocol.schedule
+    if protocol.model is None or timing is None or not timing.run_in > 0:
+        lacks = "model" if protocol.model is None else "run-in"
+        raise BaselineError(f"protocol {protocol.name!r} has no {lacks}: there is no baseline to simulate")
+    missing = [name for name in find_model(protocol.model.name).requires if name not in cohort]
+    if missing:
+        source = protocol.population.name if protocol.population else "a population of that model"
+        name = protocol.model.name
+        raise BaselineError(
+            f"the cohort has no {listed(missing)}, which the model {name} requires; draw it from {source}"
+        )
+    schedule = timing.model_copy(update={"duration": AFTER, "visits": (Visit(name="end", at=AFTER),)})
+    short = protocol.model_copy(update={"schedule": schedule, "keep": None, "analyses": ()})
+    outcomes, _ = simulate_block(short, protocol.arms[0].name, cohort)
+    found = {}
+    for name, values in outcomes.data_vars.items():
+        if "visit" not in values.dims or BASELINE not in values["visit"].values or "endpoint" not in values.attrs:
+            continue
+        own = values.sel(visit=BASELINE).to_numpy().astype(np.float64)
+        if not np.isfinite(own).any():
+            continue
+        attrs = {
+            "units": values.attrs["units"],
+            "long_name": f"{values.attrs.get('label', name)}, simulated at baseline",
+            "source": f"simulated by {protocol.model.name} under protocol {protocol.name}",
+            "provenance": "derived",
+        }
+        found[f"{PREFIX}{name}"] = ("twin", own, attrs)
+    if not found:
+        raise BaselineError(f"no endpoint of protocol {protocol.name!r} has a value at baseline")
+    return cohort.assign(found)
