@@ -41,9 +41,9 @@ def with_baseline(protocol: Protocol, cohort: xr.Dataset) -> xr.Dataset:
     missing = [name for name in find_model(protocol.model.name).requires if name not in cohort]
     if missing:
         source = protocol.population.name if protocol.population else "a population of that model"
-        name = protocol.model.name
         raise BaselineError(
-            f"the cohort has no {listed(missing)}, which the model {name} requires; draw it from {source}"
+            f"the cohort has no {listed(missing)}, which the model {protocol.model.name} requires; "
+            f"draw it from {source}"
         )
     schedule = timing.model_copy(update={"duration": AFTER, "visits": (Visit(name="end", at=AFTER),)})
     short = protocol.model_copy(update={"schedule": schedule, "keep": None, "analyses": ()})
