@@ -38,9 +38,19 @@ class Covariate(Described):
 
 
 class Condition(Described):
-    """A condition that a person has (1) or not (0): a threshold on a variable of the copula."""
+    """A condition that a person has (1) or not (0): a threshold on a variable of the copula.
+
+    With `words` it is one of several, in their order, with a threshold before each but the first. The table's rows are
+    then called COLUMN:WORD, the share of people at that word or beyond.
+    """
 
     column: str
+    words: Annotated[tuple[str, ...], Field(max_length=50)] = ()
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """Names of its rows in the table of prevalence."""
+        return tuple(f"{self.column}:{word}" for word in self.words[1:]) or (self.column,)
 
 
 class TrueValue(Described):
@@ -81,7 +91,7 @@ class Covariates(Part):
                 raise TableError("has conditions but no table of prevalence; give one")
             if self.prevalence is not None:
                 self.prevalence.need("sex", "age", "variable", "share")
-                _has_rows(self.prevalence, [v.column for v in self.conditions])
+                _has_rows(self.prevalence, self.prevalence_rows)
             if self.race_margins is not None:
                 self.race_margins.need("sex", "race_ethnicity", "age", "variable")
                 _has_rows(self.race_margins, self.columns)
@@ -131,10 +141,14 @@ class Covariates(Part):
     def quantiles(self) -> Quantiles:
         return Quantiles.of(self.curves, tuple(v.column for v in self.variables), "sex")
 
+    @property
+    def prevalence_rows(self) -> list[str]:
+        """Names of the rows in the table of prevalence, in the order of the conditions."""
+        return [row for condition in self.conditions for row in condition.rows]
+
     @cached_property
     def thresholds(self) -> Prevalence | None:
-        columns = tuple(v.column for v in self.conditions)
-        return None if self.prevalence is None else Prevalence.of(self.prevalence, columns)
+        return None if self.prevalence is None else Prevalence.of(self.prevalence, tuple(self.prevalence_rows))
 
     @cached_property
     def races(self) -> Quantiles | None:
@@ -218,9 +232,7 @@ class Covariates(Part):
             if self.races is not None and of_race is not None:
                 z = self.races.value(i, z, of_race)
             if isinstance(member, Condition):
-                assert self.thresholds is not None
-                there = self.thresholds.grid.place(age, sex)
-                drawn[member.name] = self.thresholds.value(i - len(self.variables), z, there)
+                drawn[member.name] = self._condition(member, z, people)
                 continue
             value = self.quantiles.value(i, z, place)
             if (true := true_of.get(member.name)) is not None:
@@ -230,6 +242,16 @@ class Covariates(Part):
             steps = member.steps_per_unit
             drawn[member.name] = value if steps is None else np.round(value * steps) / steps
         return {v.name: drawn[v.name] for v in self.described if v.name in wanted}
+
+    def _condition(self, condition: Condition, z: np.ndarray, people: Mapping[str, np.ndarray]) -> np.ndarray:
+        """0 or 1, or a word, of people with these normal scores."""
+        assert self.thresholds is not None
+        place = self.thresholds.grid.place(people["age"], people["sex"])
+        first = self.prevalence_rows.index(condition.rows[0])
+        beyond = [self.thresholds.value(first + k, z, place) for k in range(len(condition.rows))]
+        if not condition.words:
+            return beyond[0]
+        return np.asarray(np.array(condition.words)[np.sum(beyond, axis=0).astype(np.intp)])
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from ..models.model import Provenance
 from ..models.randomness import key_of, uniforms
 from .laws import Part, Variable
+from .shares import Shares, margin_rows, raked
 from .tables import TableError, TableFile
 
 # Steps whose fractional parts fill the cube evenly, whatever their number: inverse powers of the root of x^4 = x + 1
@@ -24,8 +25,12 @@ class Demographics(Part):
 
     `table` gives the joint shares of age band, sex and race; within a band every year of age is as likely. `ages`
     narrows it to whole years from .. to. `age` and `sex` replace the table's laws (age is cut to whole years); race is
-    always the table's given age and sex. With `quota` the people of any run of ids have the shares as nearly as their
-    number allows (their places in the laws step evenly instead of at random), as when a trial recruits to a plan.
+    always the table's given age and sex. `margins` (variable, group, age_from, age_to, share; of a `target` where the
+    file holds several) move the table to other shares of age bands, sexes or races, as of another country or a trial's
+    plan: the nearest joint shares that have them (iterative proportional fitting, Deming & Stephan 1940).
+
+    With `quota` the people of any run of ids have the shares as nearly as their number allows (their places in the laws
+    step evenly instead of at random), as when a trial recruits to a plan.
     """
 
     table: TableFile | None = None
@@ -33,6 +38,8 @@ class Demographics(Part):
     age: Variable | None = None
     sex: Variable | None = None
     quota: bool = False
+    margins: TableFile | None = None
+    target: str | None = None
     source: str | None = None
     provenance: Provenance | None = None
 
@@ -53,11 +60,26 @@ class Demographics(Part):
             raise PydanticCustomError("sex", "sex must be named sex and be a choice of words")
         if self.ages is not None and (self.age is not None or self.ages[0] > self.ages[1]):
             raise PydanticCustomError("ages", "ages must be [from, to] with from <= to, and not stand beside age")
+        if self.margins is not None and (self.age is not None or self.sex is not None):
+            raise PydanticCustomError("margins", "margins cannot stand beside a law of age or sex; drop one of them")
+        if self.table is not None and self.margins is not None:
+            try:
+                self.shares  # noqa: B018 - computed once, and refused here if the margins do not fit the table
+            except TableError as error:
+                raise PydanticCustomError("margins", "{reason}", {"reason": str(error)}) from None
         return self
 
     @cached_property
-    def shares(self) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], tuple[str, ...], np.ndarray]:
-        """First and last year of each band, sexes, races, and shares (band, sex, race) that sum to 1."""
+    def shares(self) -> Shares:
+        """Joint shares of the people to be drawn: those of the table, moved to the margins where there are some."""
+        shares = self.table_shares
+        if self.margins is None:
+            return shares
+        return raked(shares, self.ages, margin_rows(self.margins, self.target))
+
+    @cached_property
+    def table_shares(self) -> Shares:
+        """Joint shares of the table."""
         assert self.table is not None
         t = self.table.columns
         start, band = np.unique(t["age_from"], return_inverse=True)
@@ -67,11 +89,11 @@ class Demographics(Part):
         shares[band, sex, race] = t["share"]
         end = np.zeros(start.size)
         end[band] = t["age_to"]
-        return start, end, tuple(sexes.tolist()), tuple(races.tolist()), shares / shares.sum()
+        return Shares(start, end, tuple(sexes.tolist()), tuple(races.tolist()), shares / shares.sum())
 
     def draw(self, twin: np.ndarray, seed: int) -> dict[str, np.ndarray]:
         """Age in whole years, sex and race of twins, each (twin,) and by inversion of its law given those before it."""
-        start, end, sexes, races, shares = self.shares
+        start, end, sexes, races, shares = self.shares.parts
         u_age, u_sex, u_race = self._places(twin, seed)
         if self.age is not None:
             age = np.floor(self.age.quantile(u_age, {}))

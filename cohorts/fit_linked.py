@@ -8,14 +8,16 @@ import numpy as np
 from scipy.special import ndtri
 
 from .correlation import nearest_correlation
-from .fit_scores import effective, weighted_quantiles
+from .fit_scores import Rows, effective, weighted_quantiles
 from .people import People, PeopleError
 
+FEW_VALUES = 12  # a column of at most so many different numbers has them as they are
+TIE = 1e-9  # of the range, between quantiles at the same value
 LEVELS = (0.5, 1, 2.5, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 97.5, 99, 99.5)
 
 
-def linked_block(people: People, name: str) -> tuple[dict[str, Any], dict[str, list[dict[str, str]]]]:
-    """Block `linked` and the table of its correlations.
+def linked_block(people: People) -> tuple[dict[str, Any], dict[str, Rows]]:
+    """Block `linked`, and the table of its correlations.
 
     The latent correlation of two columns is that of their midrank scores, divided for each by what discreteness takes
     away: sum over its edges t of phi(t) times the step of the score there, over the score's sd (1 for a continuous
@@ -25,12 +27,10 @@ def linked_block(people: People, name: str) -> tuple[dict[str, Any], dict[str, l
     if len(columns) < 2:
         raise PeopleError(f"{people.file} has one column to learn from; a population needs two or more")
     scores, kept = np.full((people.rows, len(columns)), np.nan), np.ones(len(columns))
-    variables = []
     for i, column in enumerate(columns):
-        codes, law = _law(people, column)
+        codes = people.codes(column)
         there = np.isfinite(codes)
         scores[there, i], kept[i] = _midranks(codes[there], people.weights[there])
-        variables.append(people.described(column) | law)
     matrix = np.eye(len(columns))
     for i in range(len(columns)):
         for j in range(i):
@@ -43,34 +43,29 @@ def linked_block(people: People, name: str) -> tuple[dict[str, Any], dict[str, l
         for i in range(len(columns))
         for j in range(i)
     ]
-    block = {"name": "people", "kind": "normal_score", "table": f"{name}-copula.csv", "variables": variables}
-    return {"linked": [block]}, {f"{name}-copula.csv": rows}
+    variables = [people.described(column) | _law(people, column) for column in columns]
+    block = {"name": "people", "kind": "normal_score", "table": "", "variables": variables}
+    return {"linked": [block]}, {"correlations": rows}
 
 
-def _law(people: People, column: str) -> tuple[np.ndarray, dict[str, Any]]:
-    """Codes of a column, NaN where missing, and its law."""
-    x, w = people.columns[column], people.weights
-    if x.dtype.kind == "U":
-        shares = people.shares(column)
-        codes = np.full(x.size, np.nan)
-        for code, word in enumerate(shares["values"]):
-            codes[x == word] = code
-        return codes, {"choice": shares}
-    there = np.isfinite(x)
-    values, number = np.unique(x[there], return_inverse=True)
-    if values.size <= 12:
-        weight = np.bincount(number, weights=w[there])
-        shares = {"values": values.tolist(), "shares": [float(share) for share in weight / weight.sum()]}
-        return x, {"choice": shares}
-    found = weighted_quantiles(x[there], w[there], np.array(LEVELS) / 100)
-    rising = np.concatenate([[True], np.diff(found) > 1e-9 * np.ptp(found)])
-    law = {"levels": np.array(LEVELS)[rising].tolist(), "values": found[rising].tolist()}
-    return x, {"quantiles": law}
+def _law(people: People, column: str) -> dict[str, Any]:
+    """The margin of a column: shares of words or of few numbers, else a quantile curve."""
+    codes = people.codes(column)
+    there = np.isfinite(codes)
+    values, number = np.unique(codes[there], return_inverse=True)
+    if column in people.words or values.size <= FEW_VALUES:
+        weight = np.bincount(number, weights=people.weights[there])
+        names = [people.words[column][int(v)] for v in values] if column in people.words else values.tolist()
+        return {"choice": {"values": names, "shares": [float(share) for share in weight / weight.sum()]}}
+    found = weighted_quantiles(codes[there], people.weights[there], np.array(LEVELS) / 100)
+    # A curve must rise; where many share a value (no lesions, no alcohol) it rises by next to nothing.
+    found = np.maximum.accumulate(found) + TIE * np.ptp(found) * np.arange(found.size)
+    return {"quantiles": {"levels": list(LEVELS), "values": found.tolist()}}
 
 
 def _midranks(codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, float]:
     """Normal score at the middle of each value's weight, and the share of a correlation that discreteness leaves."""
-    values, number = np.unique(codes, return_inverse=True)
+    _, number = np.unique(codes, return_inverse=True)
     weight = np.bincount(number, weights=weights) / weights.sum()
     total = np.cumsum(weight)
     score = ndtri(np.clip(total - 0.5 * weight, 1e-6, 1 - 1e-6))

@@ -1,148 +1,130 @@
-"""Tables of people to learn from: a CSV file with missing values, survey weights and units in the header."""
+"""People to learn from: numbers, conditions (0 or 1) and words, with missing values and survey weights."""
 
 from __future__ import annotations
 
-import csv
-import hashlib
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import xarray as xr
+from scipy.stats import rankdata
 
-MISSING = {"", "NA", "NaN", "nan", ".", "null"}
-NAME = re.compile(r"^([A-Za-z][A-Za-z0-9_]*)\s*(?:\[([^\]]+)\])?$")
-MAX_BYTES = 1024 * 1024 * 1024
-MOST_WORDS = 50
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
+FEWEST = 100  # rows below which no margin can be stated
+MOST_WORDS = 20  # of a column; more are an identifier
 
 
 class PeopleError(ValueError):
-    """A table of people that cannot be read or learned from; the message says where and what to do."""
+    """A table that cannot be learned from; the message names the column and says what to do."""
 
 
 @dataclass(frozen=True)
 class People:
-    """Columns of float64 (NaN where missing) or of words ("" where missing), and a weight for each row.
-
-    `units` holds what stands in brackets after a column's name in the header ("weight [kg]"), "1" where nothing does.
-    """
+    """Columns of float64 (NaN where missing) or of words ("" where missing), and a weight for each row."""
 
     file: str
-    sha256: str
     columns: dict[str, np.ndarray] = field(repr=False)
     weights: np.ndarray = field(repr=False)
     units: dict[str, str] = field(repr=False)
+
+    @classmethod
+    def of(cls, table: xr.Dataset, weights: np.ndarray | None, file: str) -> People:
+        """The rows of a table (twin,) that have a weight and, where the table has them, age and sex.
+
+        Raises
+        ------
+        PeopleError
+            A name that cannot be a variable's, weights below 0, fewer than 100 rows, or a column that is empty,
+            constant, infinite or of too many words.
+        """
+        columns = {str(name): _plain(values.to_numpy()) for name, values in table.data_vars.items()}
+        for name in columns:
+            if not NAME.fullmatch(name):
+                raise PeopleError(f"{file}: column {name!r} cannot name a variable; use letters, digits and _")
+        weight = np.ones(table.sizes["twin"]) if weights is None else np.nan_to_num(np.asarray(weights, np.float64))
+        if np.any(weight < 0):
+            raise PeopleError(f"{file}: has weights below 0; survey weights are 0 or above")
+        kept = weight > 0
+        for name in {"age", "sex"} & set(columns):
+            kept &= is_there(columns[name])
+        columns = {name: x[kept] for name, x in columns.items()}
+        if (rows := int(kept.sum())) < FEWEST:
+            raise PeopleError(f"{file}: {rows} rows can be used; at least {FEWEST} are needed to state margins")
+        for name, x in columns.items():
+            found = np.unique(x[is_there(x)])
+            if found.size < 2:
+                raise PeopleError(f"{file}: column {name} is empty or has one value only; name the others in --only")
+            if x.dtype.kind == "U" and found.size > MOST_WORDS:
+                raise PeopleError(
+                    f"{file}: column {name} has {found.size} different words (an identifier?), at most {MOST_WORDS} "
+                    "can be learned; name the others in --only"
+                )
+        units = {name: str(table[name].attrs.get("units", "1")) or "1" for name in columns}
+        return cls(file, columns, weight[kept], units)
 
     @property
     def rows(self) -> int:
         return self.weights.size
 
-    @property
+    @cached_property
     def conditions(self) -> list[str]:
         """Columns of 0 and 1."""
-        return [c for c, x in self.columns.items() if x.dtype.kind == "f" and set(np.unique(_there(x))) == {0.0, 1.0}]
+        return [c for c, x in self.columns.items() if x.dtype.kind == "f" and set(np.unique(x[is_there(x)])) == {0, 1}]
 
-    @property
+    @cached_property
     def numbers(self) -> list[str]:
         """Columns of numbers that are no conditions."""
         return [c for c, x in self.columns.items() if x.dtype.kind == "f" and c not in self.conditions]
 
-    @property
-    def words(self) -> list[str]:
-        return [c for c, x in self.columns.items() if x.dtype.kind == "U"]
+    @cached_property
+    def words(self) -> dict[str, list[str]]:
+        """Columns of words, and the words of each in the order of what goes with them most closely.
 
-    @property
-    def has_age_and_sex(self) -> bool:
-        return "age" in self.numbers and "sex" in self.words
+        The words of a column have no order of their own, and a Gaussian copula needs one: that of the mean rank of the
+        column of numbers that differs most between them.
+        """
+        return {c: self._ordered(x) for c, x in self.columns.items() if x.dtype.kind == "U"}
 
-    def shares(self, column: str) -> dict[str, list[Any]]:
-        """Weighted shares of the words of a column, the missing left out."""
-        words = self.columns[column]
-        values = [word for word in np.unique(words).tolist() if word]
-        weight = np.array([self.weights[words == word].sum() for word in values])
-        return {"values": values, "shares": [float(share) for share in weight / weight.sum()]}
+    def _ordered(self, words: np.ndarray) -> list[str]:
+        found = np.unique(words[words != ""])
+        best, means = -1.0, np.arange(found.size, dtype=np.float64)
+        for name in (*self.numbers, *self.conditions):
+            there = (words != "") & is_there(self.columns[name])
+            rank = rankdata(self.columns[name][there]) / max(there.sum(), 1)
+            inside = [words[there] == word for word in found]
+            if any(not rows.any() for rows in inside):
+                continue
+            w = self.weights[there]
+            each = np.array([np.average(rank[rows], weights=w[rows]) for rows in inside])
+            share = np.array([w[rows].sum() for rows in inside])
+            between = float(np.average((each - np.average(each, weights=share)) ** 2, weights=share))
+            if between > best:
+                best, means = between, each
+        return [str(word) for word in found[np.argsort(means, kind="stable")]]
+
+    def codes(self, column: str) -> np.ndarray:
+        """A column as numbers: a word is its place in the order, NaN where missing."""
+        x = self.columns[column]
+        if x.dtype.kind == "f":
+            return x
+        found = np.full(x.size, np.nan)
+        for code, word in enumerate(self.words[column]):
+            found[x == word] = code
+        return found
 
     def described(self, column: str) -> dict[str, Any]:
         """What a population file states of a variable."""
-        source = f"column {column} of {self.file}"
         label = f"{column.replace('_', ' ')}, as in the table"
-        unit = self.units.get(column, "1")
-        return {"name": column, "label": label, "unit": unit, "source": source, "provenance": "derived"}
+        source = f"column {column} of {self.file}"
+        return {"name": column, "label": label, "unit": self.units[column], "source": source, "provenance": "derived"}
 
 
-def read_people(path: Path, weights: str | None = None) -> People:
-    """People from a CSV file; `weights` names the column of survey weights. Rows without weight, age or sex are left out.
-
-    Raises
-    ------
-    PeopleError
-        No such file, a row of another length, a name that cannot be a variable's, weights below 0, or a column that is
-        empty, constant or mixes numbers and words: each named by file, line or column.
-    """
-    if not path.is_file():
-        raise PeopleError(f"there is no file {path}; give the path of a CSV file")
-    if path.stat().st_size > MAX_BYTES:
-        raise PeopleError(f"{path} has more than {MAX_BYTES // 2**20} MB; take a sample of its rows")
-    content = path.read_bytes()
-    try:
-        lines = list(csv.reader(content.decode("utf-8-sig").splitlines()))
-    except UnicodeDecodeError as error:
-        raise PeopleError(f"{path} is not UTF-8 text at byte {error.start}; save it as UTF-8") from None
-    header = [_name(path, i, cell) for i, cell in enumerate(lines[0] if lines else [], start=1)]
-    names = [name for name, _ in header]
-    if len(set(names)) != len(names) or len(lines) < 2:
-        raise PeopleError(f"{path}:1: needs a header that names each column once, and rows below it")
-    for number, row in enumerate(lines[1:], start=2):
-        if len(row) != len(names):
-            raise PeopleError(f"{path}:{number}: has {len(row)} cells, the header {len(names)}; mend the row")
-    columns = {name: _column(path, name, [row[i] for row in lines[1:]]) for i, name in enumerate(names)}
-    if weights is not None and weights not in columns:
-        raise PeopleError(f"{path}:1: has no column {weights!r} for the weights; it has {', '.join(names)}")
-    weight = np.ones(len(lines) - 1) if weights is None else columns.pop(weights)
-    if weight.dtype.kind != "f" or np.any(weight < 0):
-        raise PeopleError(f"{path}: column {weights} has words or numbers below 0; weights are 0 or above")
-    kept = np.nan_to_num(weight) > 0
-    for name in ("age", "sex"):
-        if name in columns:
-            kept &= np.isfinite(columns[name]) if columns[name].dtype.kind == "f" else columns[name] != ""
-    columns = {name: x[kept] for name, x in columns.items()}
-    for name, x in columns.items():
-        if np.unique(_there(x)).size < 2:
-            raise PeopleError(f"{path}: column {name} is empty or has one value only; drop it")
-        if x.dtype.kind == "U" and np.unique(x).size > MOST_WORDS:
-            raise PeopleError(f"{path}: column {name} has more than {MOST_WORDS} words; drop it (is it an identifier?)")
-    units = {name: unit for name, unit in header if name in columns}
-    return People(path.name, hashlib.sha256(content).hexdigest(), columns, weight[kept], units)
+def is_there(x: np.ndarray) -> np.ndarray:
+    """Where a value is not missing."""
+    return np.asarray(np.isfinite(x) if x.dtype.kind == "f" else x != "")
 
 
-def _there(x: np.ndarray) -> np.ndarray:
-    return np.asarray(x[np.isfinite(x)] if x.dtype.kind == "f" else x[x != ""])
-
-
-def _name(path: Path, number: int, cell: str) -> tuple[str, str]:
-    if (match := NAME.match(cell.strip())) is None:
-        raise PeopleError(f"{path}:1: column {number} is called {cell!r}; use letters, digits and _, then [unit]")
-    return match[1], match[2] or "1"
-
-
-def _column(path: Path, name: str, cells: list[str]) -> np.ndarray:
-    """Numbers where every cell is one or missing, words where none is a number."""
-    there = [(i, cell.strip()) for i, cell in enumerate(cells) if cell.strip() not in MISSING]
-    values = np.full(len(cells), np.nan)
-    words = []
-    for i, cell in there:
-        try:
-            values[i] = float(cell)
-        except ValueError:
-            words.append((i, cell))
-    if not words:
-        if np.isinf(values).any():
-            raise PeopleError(
-                f"{path}:{int(np.argmax(np.isinf(values))) + 2}: column {name} is infinite; leave it empty"
-            )
-        return values
-    if len(words) < len(there):
-        line, cell = words[0]
-        raise PeopleError(f"{path}:{line + 2}: column {name} has {cell!r} among numbers; correct it or leave it empty")
-    return np.array([cell.strip() if cell.strip() not in MISSING else "" for cell in cells])
+def _plain(x: np.ndarray) -> np.ndarray:
+    return x.astype(str) if x.dtype.kind in "UO" else x.astype(np.float64)

@@ -196,12 +196,7 @@ def reading_only(population: Population, wanted: set[str]) -> Population:
     if not wanted <= set(blocks.names):
         return population  # a model derives the rest
     keep = set(wanted)
-    needs = {v.name: names(v.expression) for v in blocks.derived} | {v.name: v.reads for v in blocks.independent}
-    for joint in blocks.joint:
-        together = (*(g.variable for g in joint.given), *(v.name for v in joint.variables))
-        needs |= {v.name: together for v in joint.variables}
-    for linked in blocks.linked:
-        needs |= {v.name: (*linked.reads, *(v.name for v in linked.variables)) for v in linked.variables}
+    needs = blocks.needs
     while more := {name for one in keep for name in needs.get(one, ())} - keep:
         keep |= more
     fields = {name: getattr(population, name) for name in ("format", "name", "title", "period", "method", "limits")}

@@ -1,32 +1,31 @@
 """What a population is: ordered blocks read from one YAML file, each with its sources.
 
-A twin's variables are drawn in this order: demographics, covariates (copula), genotypes, rows of a table of subjects,
-independent variables, linked variables, joint variables, derived variables, and last what the population's model
-derives. Plausibility rules are applied by `screening`, criteria (`where`) by `criteria`. A population that is
-`based_on` another takes over its blocks as far as it keeps their variables.
+A twin's variables are drawn in this order: uncertain population parameters, demographics, covariates (copula),
+genotypes, rows of a table of subjects, independent variables, linked variables, joint variables, derived variables, and
+last what the population's model derives. Plausibility rules are applied by `screening`, criteria (`where`) by
+`criteria`. A population that is `based_on` another takes over its blocks as far as it keeps their variables.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import numpy as np
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
-from ..models.expressions import ExpressionError, evaluate, names
-from .copula import Covariates, Factors
+from ..models.expressions import ExpressionError, names
+from .blocks import Blocks, Derived, Rule, Subjects
+from .copula import Covariates
 from .demographics import Demographics
 from .genotypes import Genotypes
 from .joint import Joint
-from .laws import Described, Part, Variable
+from .laws import Part, Variable
 from .linked import Linked
-from .tables import TableError, TableFile
+from .uncertain import Uncertain
 
 Place = tuple[str | int, ...]
 PopulationName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=60)]
@@ -37,50 +36,6 @@ class Source(Part):
 
     citation: str
     licence: str
-
-
-class Rule(Part):
-    """A twin is plausible when `rule` is true; `reason` is what the ledger says of one that is not."""
-
-    rule: str
-    reason: str
-
-
-class Column(Described):
-    """A variable read from a column of a table of subjects."""
-
-    column: str | None = None
-
-
-class Subjects(Part):
-    """Twins that are subjects of a table: twin k is row k modulo the number of rows that `rows` leaves."""
-
-    table: TableFile
-    rows: str | None = None
-    variables: Annotated[tuple[Column, ...], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _columns_are_there(self) -> Self:
-        try:
-            self.table.need(*(v.column or v.name for v in self.variables))
-            if not self.chosen.size:
-                raise TableError(f"rows {self.rows!r} leaves no subject of {self.table.name}; loosen it")
-        except (TableError, ExpressionError) as error:
-            raise PydanticCustomError("table", "{reason}", {"reason": str(error)}) from None
-        return self
-
-    @cached_property
-    def chosen(self) -> np.ndarray:
-        """Numbers of the table's rows that are subjects."""
-        if self.rows is None:
-            return np.arange(self.table.rows)
-        return np.flatnonzero(evaluate(self.rows, self.table.columns))
-
-
-class Derived(Described):
-    """A variable that follows from others by an expression."""
-
-    expression: str
 
 
 def _load_base(value: Any, info: ValidationInfo) -> Any:
@@ -102,70 +57,6 @@ class BasedOn(Part):
     keep: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Blocks:
-    """The blocks of a population together with those of the population it is based on."""
-
-    demographics: Demographics | None
-    surveyed: Demographics | None  # the people of the covariates' tables, whoever is drawn
-    covariates: Covariates | None
-    kept_covariates: frozenset[str]
-    subjects: Subjects | None
-    genotypes: Genotypes | None
-    kept_genotypes: frozenset[str]
-    independent: tuple[Variable, ...]
-    linked: tuple[Linked, ...]
-    joint: tuple[Joint, ...]
-    derived: tuple[Derived, ...]
-    plausibility: tuple[Rule, ...]
-    where: tuple[str, ...]
-
-    def keeping(self, keep: set[str]) -> Blocks:
-        """The blocks without the variables that are not kept, and the rules that read only what is left."""
-        joint = tuple(j for j in self.joint if {v.name for v in j.variables} <= keep)
-        independent = tuple(v for v in self.independent if v.name in keep)
-        derived = tuple(v for v in self.derived if v.name in keep)
-        kept = replace(
-            self,
-            kept_covariates=self.kept_covariates & keep,
-            kept_genotypes=self.kept_genotypes & keep,
-            independent=independent,
-            linked=tuple(block for block in self.linked if {v.name for v in block.variables} <= keep),
-            joint=joint,
-            derived=derived,
-        )
-        left = set(kept.names)
-        return replace(kept, plausibility=tuple(r for r in self.plausibility if set(names(r.rule)) <= left))
-
-    @cached_property
-    def factors(self) -> Factors:
-        """Factors of the copula at every year of age of the surveyed people, with the races' shares there."""
-        assert self.surveyed is not None and self.covariates is not None
-        start, end, sexes, races, shares = self.surveyed.shares
-
-        def race_shares(sex: str, age: float) -> dict[str, float]:
-            band = max(int(np.searchsorted(start, age, side="right")) - 1, 0)
-            return dict(zip(races, shares[band, sexes.index(sex)].tolist(), strict=True))
-
-        return Factors.of(self.covariates, int(start[0]), int(end[-1]), race_shares)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Every variable in the order of drawing, before the model derives its own."""
-        demographic = ("age", "sex", "race_ethnicity") if self.demographics else ()
-        covariates = self.covariates.described if self.covariates else ()
-        return (
-            *demographic,
-            *(v.name for v in covariates if v.name in self.kept_covariates),
-            *(name for name in (self.genotypes.attrs if self.genotypes else ()) if name in self.kept_genotypes),
-            *(v.name for v in (self.subjects.variables if self.subjects else ())),
-            *(v.name for v in self.independent),
-            *(v.name for block in self.linked for v in block.variables),
-            *(v.name for block in self.joint for v in block.variables),
-            *(v.name for v in self.derived),
-        )
-
-
 class Population(Part):
     """A population of twins. `limits` says in plain words what it does not represent.
 
@@ -181,6 +72,7 @@ class Population(Part):
     sources: Annotated[tuple[Source, ...], Field(min_length=1)]
     model: str | None = None
     based_on: BasedOn | None = None
+    uncertain: Uncertain | None = None
     demographics: Demographics | None = None
     covariates: Covariates | None = None
     genotypes: Genotypes | None = None
@@ -202,9 +94,11 @@ class Population(Part):
     @cached_property
     def blocks(self) -> Blocks:
         """Own blocks, with those of the population this one is based on in front."""
+        uncertain = () if self.uncertain is None else (self.uncertain,)
         if self.based_on is None:
             covariates = self.covariates.described if self.covariates else ()
             return Blocks(
+                uncertain,
                 self.demographics,
                 self.demographics,
                 self.covariates,
@@ -225,6 +119,7 @@ class Population(Part):
             stated = {name: value for name, value in self.demographics.fields().items() if value is not None}
             demographics = demographics.changed(**stated) if demographics else self.demographics
         return Blocks(
+            base.uncertain + uncertain,
             demographics,
             base.surveyed,
             base.covariates,
@@ -321,10 +216,7 @@ def _reading_problems(population: Population, blocks: Blocks) -> list[tuple[Plac
     own: list[tuple[str, int, tuple[str, ...], tuple[str, ...]]] = []
     own += [("independent", i, (v.name,), v.reads) for i, v in enumerate(population.independent)]
     own += [("linked", i, tuple(v.name for v in b.variables), b.reads) for i, b in enumerate(population.linked)]
-    own += [
-        ("joint", i, tuple(v.name for v in j.variables), tuple(g.variable for g in j.given))
-        for i, j in enumerate(population.joint)
-    ]
+    own += [("joint", i, j.names, tuple(g.variable for g in j.given)) for i, j in enumerate(population.joint)]
     own_names = {name for _, _, drawn, _ in own for name in drawn} | {v.name for v in population.derived}
     known = [name for name in blocks.names if name not in own_names]
     found: list[tuple[Place, str]] = []

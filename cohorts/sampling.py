@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
@@ -12,16 +9,21 @@ import xarray as xr
 from ..models.expressions import evaluate
 from ..models.model import find_model
 from ..models.randomness import uniforms
-from .population import Blocks, Population, Subjects
+from .blocks import Subjects
+from .population import Population
 
 
-def sample_twins(population: Population, ids: npt.ArrayLike, seed: int) -> xr.Dataset:
+def sample_twins(
+    population: Population, ids: npt.ArrayLike, seed: int, population_draw: int | None = None
+) -> xr.Dataset:
     """The twins with the given candidate ids, plausible or not.
 
     Parameters
     ----------
     ids : array of int, (twin,)
         Candidate numbers from 0; any order, any subset: a slice of ids gives the same rows of the whole, bit for bit.
+    population_draw : int, optional
+        Which draw of the uncertain population parameters, from 0; their typical values unless given.
 
     Returns
     -------
@@ -34,11 +36,17 @@ def sample_twins(population: Population, ids: npt.ArrayLike, seed: int) -> xr.Da
         raise ValueError("ids must be a list of twin ids from 0; a twin's id is the number of a sampled candidate")
     blocks = population.blocks
     if blocks.where:
-        from .criteria import law_of  # criteria are drawn for with this module
+        from .criteria import CriteriaError, law_of  # criteria are drawn for with this module
 
+        if population_draw is not None:
+            raise CriteriaError(
+                f"{population.name} is stated with criteria (where); draws of parameters need one without"
+            )
         found = law_of(population, seed).draw(twin)
         return found.assign_attrs(population_digest=population.digest)
     drawn: dict[str, np.ndarray] = {}
+    for uncertain in blocks.uncertain:
+        drawn |= {name: np.full(twin.size, x) for name, x in uncertain.draw(population_draw, seed).items()}
     if blocks.demographics is not None:
         drawn |= blocks.demographics.draw(twin, seed)
     if blocks.covariates is not None and blocks.kept_covariates:
@@ -57,7 +65,7 @@ def sample_twins(population: Population, ids: npt.ArrayLike, seed: int) -> xr.Da
     for derived in blocks.derived:
         value = np.asarray(evaluate(derived.expression, drawn), dtype=np.float64)
         drawn[derived.name] = np.broadcast_to(value, twin.shape).copy()
-    described = _described(blocks)
+    described = blocks.described
     twins = xr.Dataset(
         {name: ("twin", values, described[name]) for name, values in drawn.items()},
         coords={"twin": ("twin", twin, {"long_name": "candidate number of the twin"})},
@@ -66,33 +74,13 @@ def sample_twins(population: Population, ids: npt.ArrayLike, seed: int) -> xr.Da
     return twins if population.model is None else find_model(population.model).derive(twins)
 
 
+def sample_draws(population: Population, ids: npt.ArrayLike, seed: int, draws: int) -> xr.Dataset:
+    """The same twins under `draws` draws of the uncertain population parameters: dims (population_draw, twin)."""
+    each = [sample_twins(population, ids, seed, draw) for draw in range(draws)]
+    return xr.concat(each, dim=xr.Variable("population_draw", np.arange(draws)), combine_attrs="override")
+
+
 def _rows(subjects: Subjects, twin: np.ndarray) -> dict[str, np.ndarray]:
     """Rows of a table of subjects, in turn."""
     t, row = subjects.table.columns, subjects.chosen[twin % subjects.chosen.size]
     return {v.name: t[v.column or v.name][row] for v in subjects.variables}
-
-
-def _described(blocks: Blocks) -> Mapping[str, dict[str, Any]]:
-    """Attributes of every variable of the population."""
-    found: dict[str, dict[str, Any]] = {}
-    if (people := blocks.demographics) is not None:
-        table = {"source": people.source, "provenance": people.provenance}
-        found["age"] = {"units": "year", "long_name": "age, whole years", **table}
-        found["sex"] = {"units": "1", "long_name": "sex", **table}
-        found["race_ethnicity"] = {"units": "1", "long_name": "race and ethnicity", **table}
-        found |= {name: v.attrs for name, v in (("age", people.age), ("sex", people.sex)) if v is not None}
-    members = [*(blocks.covariates.described if blocks.covariates else ()), *blocks.independent, *blocks.derived]
-    members += blocks.subjects.variables if blocks.subjects else ()
-    members += [v for linked in blocks.linked for v in linked.variables]
-    found |= {v.name: v.attrs for v in members}
-    if blocks.genotypes is not None:
-        found |= blocks.genotypes.attrs
-    for joint in blocks.joint:
-        for v in joint.variables:
-            found[v.name] = {
-                "units": v.unit,
-                "long_name": v.label,
-                "source": joint.source,
-                "provenance": joint.provenance,
-            }
-    return found

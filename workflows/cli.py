@@ -13,6 +13,7 @@ import typer
 
 from . import console
 from .cohort_cli import cohort_app
+from .population_cli import population_app
 
 app = typer.Typer(
     help="In silico clinical trials: virtual patients, every arm, one reproducible path from protocol to evidence.",
@@ -23,6 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cohort_app, name="cohort")
+app.add_typer(population_app, name="populations")
 
 ProtocolName = Annotated[str, typer.Argument(metavar="PROTOCOL", help="A protocol file, or a name of the library.")]
 RunName = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
@@ -223,15 +225,6 @@ def verify(
     with console.guarded(debug):
         code = commands.verify_command(run, twins, as_json)
     raise typer.Exit(code)
-
-
-@app.command()
-def populations(as_json: Json = False, debug: Debug = False) -> None:
-    """The populations of the library."""
-    from . import commands
-
-    with console.guarded(debug):
-        commands.populations_command(as_json)
 
 
 @app.command()

@@ -38,14 +38,24 @@ def sample(
         list[str] | None,
         typer.Option("--where", metavar="CRITERION", help='What twins must meet, like "age > 70"; repeat for more.'),
     ] = None,
+    demographics: Annotated[
+        str,
+        typer.Option("--demographics", metavar="TARGET", help="A census (eu27-2023, us-census-2020) or plan (.csv)."),
+    ] = "",
+    quota: Annotated[bool, typer.Option("--quota", help="Fill the shares of age, sex and race evenly.")] = False,
+    draws: Annotated[
+        int,
+        typer.Option("--population-draws", min=0, max=10_000, help="So many draws of the population's parameters."),
+    ] = 0,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Draw twins of a population, implausible candidates left out, of those who meet criteria."""
     with console.guarded(debug):
-        from . import cohort_commands
+        from . import cohort_sample
 
-        cohort_commands.sample_command(population, twins, seed, out, tuple(where or ()), as_json)
+        wanted = cohort_sample.Wanted(twins, seed, tuple(where or ()), demographics, quota, draws)
+        cohort_sample.sample_command(population, wanted, out, as_json)
 
 
 @cohort_app.command()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -27,36 +27,6 @@ class Asked:
     rows: str
     weights: str
     seed: int
-
-
-def sample_command(population: str, twins: int, seed: int, out: Path, where: tuple[str, ...], as_json: bool) -> None:
-    """Write a cohort, and say how those who meet criteria were found."""
-    from ..cohorts import load_population, sample_criteria, screen
-
-    check_out(out)
-    chosen = load_population(population)
-    said: dict[str, Any] = {"twins": twins, "out": str(out), "population": chosen.name, "seed": seed}
-    if not where:
-        cohort = screen(chosen, twins, seed).cohort
-    else:
-        found = sample_criteria(chosen, where, twins, seed)
-        cohort = found.cohort
-        said |= {"criteria": list(found.clauses), "prevalence": found.prevalence, "effective": found.effective}
-        if found.law is not None:
-            said |= {"acceptance": found.law.reached.acceptance, "missed": found.law.reached.missed}
-    write_cohort(out, cohort)
-    if as_json:
-        console.emit(said)
-        return
-    if where:
-        console.say(f"{100 * said['prevalence']:.3g} % of {chosen.name} meet {' and '.join(said['criteria'])}")
-        if "acceptance" in said:
-            console.say(
-                f"drawn from the conditional law: {100 * said['acceptance']:.0f} % of proposals accepted, "
-                f"about {100 * said['missed']:.2g} % of the law not reached"
-            )
-        console.say(f"effective sample size {said['effective']:.0f} of {twins} (independent draws, no weights)")
-    console.say(f"wrote {cohort.sizes['twin']} twins to {out}")
 
 
 def _simulated(cohort: Path, twins: xr.Dataset, protocol: str) -> xr.Dataset:
@@ -136,22 +106,24 @@ def _weights_of(cohort: xr.Dataset) -> np.ndarray | None:
     return np.asarray(cohort[WEIGHT].to_numpy()) if WEIGHT in cohort else None
 
 
-def people_of(data: Path, twins: xr.Dataset, asked: Asked) -> tuple[xr.Dataset, np.ndarray | None]:
-    """The rows of a table of people that are asked for, in the units of the cohort, and their weights."""
+def people_of(data: Path, units: Mapping[str, str], asked: Asked) -> tuple[xr.Dataset, np.ndarray | None]:
+    """The rows of a table of people that are asked for, in these units (variable -> unit), and their weights.
+
+    With no units every column is read as it stands.
+    """
     from ..models.expressions import ExpressionError, evaluate, names
 
     columns = _pairs(asked.columns, "VARIABLE=COLUMN, like height=height_cm")
-    unknown = [name for name in columns if name not in twins]
+    unknown = [name for name in columns if units and name not in units]
     if unknown:
-        raise RunError(f"there is no variable {', '.join(unknown)}; there are {', '.join(map(str, twins.data_vars))}")
+        raise RunError(f"there is no variable {', '.join(unknown)}; there are {', '.join(units)}")
     try:
         read_by_rows = names(asked.rows) if asked.rows else ()
     except ExpressionError as error:
         raise RunError(f"--rows: {error}") from None
     by_column = {column: name for name, column in columns.items()}
-    units = {str(name): str(values.attrs.get("units", "")) for name, values in twins.data_vars.items()}
     extra = [name for name in (*read_by_rows, *([asked.weights] if asked.weights else [])) if name not in by_column]
-    people = read_people(data, columns, {**{name: "" for name in extra}, **units})
+    people = read_people(data, columns, {**{name: "" for name in extra}, **units} if units else {})
     own = {
         name: people[by_column.get(name, name)].to_numpy()
         for name in read_by_rows
@@ -173,8 +145,14 @@ def people_of(data: Path, twins: xr.Dataset, asked: Asked) -> tuple[xr.Dataset, 
         if name not in people or people[name].dtype.kind != "f":
             raise RunError(f"{data} has no column of numbers called {asked.weights!r}; correct --weights")
         weights = np.nan_to_num(people[name].to_numpy(), nan=0.0)
-    people = people.drop_vars([name for name in extra if name in people and name not in twins])
+    unwanted = extra if units else [name for name in (asked.weights,) if name]
+    people = people.drop_vars([name for name in unwanted if name in people and name not in units])
     return _with_words(people, asked.levels), weights
+
+
+def units_of(twins: xr.Dataset) -> dict[str, str]:
+    """The unit of every variable."""
+    return {str(name): str(values.attrs.get("units", "")) for name, values in twins.data_vars.items()}
 
 
 def _with_words(people: xr.Dataset, levels: tuple[str, ...]) -> xr.Dataset:
@@ -200,7 +178,7 @@ def compare_command(cohort: Path, data: Path, out: Path, asked: Asked, as_json: 
     check_out(out, (".html",))
     twins = read_cohort(cohort)
     mass = _weights_of(twins)
-    people, weights = people_of(data, twins, asked)
+    people, weights = people_of(data, units_of(twins), asked)
     found = compare(twins, people, (mass, weights), asked.seed)
     page = comparison_page(found, Names(cohort.name, data.name, asked.rows, asked.weights, asked.seed))
     write_atomic(out, render(page).encode())
@@ -287,7 +265,7 @@ def privacy_command(cohort: Path, people: tuple[Path, Path], asked: Asked, out: 
     if out is not None:
         check_out(out, (".html",))
     twins = read_cohort(cohort)
-    training, held_out = (people_of(path, twins, asked)[0] for path in people)
+    training, held_out = (people_of(path, units_of(twins), asked)[0] for path in people)
     found = privacy(twins, training, held_out, asked.seed)
     _write_page(out, lambda: privacy_page(found, (cohort.name, people[0].name, people[1].name), asked.seed))
     code = 0 if found.passes else 3

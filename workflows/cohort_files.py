@@ -10,8 +10,9 @@ import json
 import os
 import re
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +51,20 @@ def check_out(out: Path, suffixes: tuple[str, ...] = SUFFIXES) -> None:
 
 def write_cohort(out: Path, cohort: xr.Dataset) -> None:
     """Write a cohort; the file appears under its name whole or not at all."""
+    write_blocks(out, iter([cohort]), cohort.sizes["twin"])
+
+
+def write_blocks(out: Path, blocks: Iterator[xr.Dataset], twins: int) -> None:
+    """Write a cohort of so many twins that comes block by block, in the memory of one block."""
     check_out(out)
+    first = next(blocks)  # nothing is made before there is something to write
     out.parent.mkdir(parents=True, exist_ok=True)
+    every = chain([first], blocks)
     if out.suffix == ".zarr":
-        store.save(out, cohort, ROWS)
+        store.save_blocks(out, every, twins, ROWS)
         return
     with _whole(out) as part:
-        (_write_parquet if out.suffix == ".parquet" else _write_csv)(part, cohort)
+        (_write_parquet if out.suffix == ".parquet" else _write_csv)(part, every)
 
 
 @contextmanager
@@ -73,14 +81,17 @@ def _whole(out: Path) -> Iterator[Path]:
     sync_folder(out.parent)
 
 
-def _write_csv(part: Path, cohort: xr.Dataset) -> None:
-    names = ["twin", *map(str, cohort.data_vars)]
+def _write_csv(part: Path, blocks: Iterable[xr.Dataset]) -> None:
     with part.open("w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file, lineterminator="\n")
-        lines.writerow([_titled(name, str(cohort[name].attrs.get("units", "1"))) for name in names])
-        for first in range(0, cohort.sizes["twin"], ROWS):
-            some = [cohort[name].values[first : first + ROWS].tolist() for name in names]
-            lines.writerows(zip(*some, strict=True))
+        names: list[str] = []
+        for block in blocks:
+            if not names:
+                names = ["twin", *map(str, block.data_vars)]
+                lines.writerow([_titled(name, str(block[name].attrs.get("units", "1"))) for name in names])
+            for first in range(0, block.sizes["twin"], ROWS):
+                some = [block[name].values[first : first + ROWS].tolist() for name in names]
+                lines.writerows(zip(*some, strict=True))
 
 
 def _titled(name: str, unit: str) -> str:
@@ -96,16 +107,22 @@ def _pyarrow() -> Any:
     return pyarrow
 
 
-def _write_parquet(part: Path, cohort: xr.Dataset) -> None:
+def _write_parquet(part: Path, blocks: Iterable[xr.Dataset]) -> None:
     arrow = _pyarrow()
-    names = ["twin", *map(str, cohort.data_vars)]
-    arrays = [arrow.array(cohort[name].values) for name in names]
-    fields = [
-        arrow.field(name, array.type, metadata={str(k): str(v) for k, v in cohort[name].attrs.items()})
-        for name, array in zip(names, arrays, strict=True)
-    ]
-    attributes = {"twinarm": json.dumps({str(k): v for k, v in cohort.attrs.items()}, default=str)}
-    arrow.parquet.write_table(arrow.Table.from_arrays(arrays, schema=arrow.schema(fields, metadata=attributes)), part)
+    with ExitStack() as opened:
+        writer = None
+        for block in blocks:
+            names = ["twin", *map(str, block.data_vars)]
+            arrays = [arrow.array(block[name].values) for name in names]
+            if writer is None:
+                fields = [
+                    arrow.field(name, array.type, metadata={str(k): str(v) for k, v in block[name].attrs.items()})
+                    for name, array in zip(names, arrays, strict=True)
+                ]
+                attributes = {"twinarm": json.dumps({str(k): v for k, v in block.attrs.items()}, default=str)}
+                schema = arrow.schema(fields, metadata=attributes)
+                writer = opened.enter_context(arrow.parquet.ParquetWriter(part, schema))
+            writer.write_table(arrow.Table.from_arrays(arrays, schema=schema))
 
 
 def read_cohort(path: Path) -> xr.Dataset:
@@ -225,4 +242,4 @@ def _from_parquet(path: Path) -> xr.Dataset:
     return xr.Dataset(variables, coords={"twin": twin}, attrs=attributes)
 
 
-__all__ = ["TableError", "check_out", "read_cohort", "read_people", "write_cohort"]
+__all__ = ["TableError", "check_out", "read_cohort", "read_people", "write_blocks", "write_cohort"]

@@ -10,7 +10,7 @@ from typing import Any
 import xarray as xr
 
 from . import console
-from .cohort_commands import Asked, people_of
+from .cohort_commands import Asked, people_of, units_of
 from .cohort_files import check_out, write_cohort
 from .run_folder import RunError
 
@@ -41,7 +41,7 @@ def import_command(source: Path, population: str, out: Path, asked: Asked, wante
     elif wanted.on:
         raise RunError("--on is for FHIR bundles; a table has one row a person")
     else:
-        patients, _ = people_of(source, known, asked)
+        patients, _ = people_of(source, units_of(known), asked)
     found = import_patients(source, patients, chosen, wanted.keep, wanted.leave_out)
     write_cohort(out, found.cohort)
     if as_json:

@@ -174,17 +174,6 @@ def analyse_command(protocol: Protocol, data: Path, out: Path, as_json: bool) ->
     return 0 if passed else 3
 
 
-def populations_command(as_json: bool) -> None:
-    """List populations with title and number of variables."""
-    from ..cohorts import load_population, population_names
-
-    rows = [(name, load_population(name)) for name in population_names()]
-    if as_json:
-        console.emit([{"name": n, "title": p.title, "model": p.model, "variables": list(p.variables)} for n, p in rows])
-        return
-    console.table("", ("name", "title", "model"), [(n, p.title, p.model or "") for n, p in rows])
-
-
 def models_command(as_json: bool) -> None:
     """List models with title and counts."""
     from ..models.model import find_model, library_names

@@ -3,13 +3,15 @@
 import json
 import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
 
 from twinarm.cohorts import load_population, screen
-from twinarm.workflows.cohort_files import read_cohort, read_people, write_cohort
+from twinarm.cohorts.screening import screened
+from twinarm.workflows.cohort_files import read_cohort, read_people, write_blocks, write_cohort
 from twinarm.workflows.run_folder import RunError
 
 
@@ -65,6 +67,10 @@ def test_sample_of_those_who_meet_criteria(twinarm, tmp_path):
         (("adult-us", "--out", "there.csv"), "there.csv is already there"),
         (("adult-us", "--out", "there.csv/d.csv"), "no folder that can be written to"),
         (("adult-us", "--out", "d.csv", "--where", "agee > 3"), "did you mean 'age'"),
+        (("adult-us", "--out", "d.csv", "--demographics", "mars"), "'mars' is no .csv file and no target"),
+        (("adult-us", "--out", "d.csv", "--demographics", "plan.csv"), "there is no file plan.csv"),
+        (("t1d-public-30", "--out", "d.csv", "--quota"), "has no demographics"),
+        (("adult-us", "--out", "d.csv", "--population-draws", "2"), "states no uncertain parameters"),
         (("adult-us", "--out", "d.csv", "--where", "age > 90"), "no twin of adult-us meets 'age > 90'"),
         (("adult-us", "--out", "d.csv", "--where", "age > 70 and age < 20"), "'age > 70' and 'age < 20' together"),
     ],
@@ -76,6 +82,38 @@ def test_what_cannot_be_sampled_leaves_2_and_nothing(twinarm, tmp_path, monkeypa
     assert code == 2 and message in err and "Traceback" not in err and out == ""
     assert [path.name for path in tmp_path.iterdir()] == ["there.csv"]
     assert (tmp_path / "there.csv").read_text() == "kept"
+
+
+def test_a_target_of_demographics_and_a_quota(twinarm, tmp_path):
+    words = ("cohort", "sample", "adult-us", "--twins", 1000, "--demographics", "eu27-2023", "--quota")
+    assert twinarm(*words, "--out", tmp_path / "eu.csv")[0] == 0
+    cohort = read_cohort(tmp_path / "eu.csv")
+    assert float((cohort["sex"] == "female").mean()) == pytest.approx(0.511, abs=0.01)
+    assert float((cohort["age"] >= 65).mean()) == pytest.approx(0.262, abs=0.01)
+
+
+def test_draws_of_the_parameters_are_written_one_after_the_other(twinarm, tmp_path):
+    text = (Path(__file__).parent / "parts" / "toy-people.yaml").read_text(encoding="utf-8")
+    doubt = "{name: doubt, label: d, unit: '1', source: t, provenance: chosen, normal: {mean: 0, sd: 1}}"
+    (tmp_path / "doubted.yaml").write_text(text + f"uncertain: {{variables: [{doubt}]}}\n", encoding="utf-8")
+    words = ("cohort", "sample", tmp_path / "doubted.yaml", "--twins", 20, "--population-draws", 3)
+    code, out, _ = twinarm(*words, "--out", tmp_path / "c.csv")
+    assert code == 0 and "wrote 60 twins" in out
+    cohort = read_cohort(tmp_path / "c.csv")
+    assert cohort["population_draw"].values.tolist() == [0.0] * 20 + [1.0] * 20 + [2.0] * 20
+    assert np.unique(cohort["doubt"]).size == 3
+
+
+def test_what_is_written_in_blocks_is_what_is_written_at_once(tmp_path):
+    adults = load_population("adult-us")
+    whole = screen(adults, 25_000, 3).cohort[["age", "sex", "sbp", "CYP2D6_genotype"]]
+    for suffix in (".zarr", ".csv"):
+        blocks = (block.cohort[list(whole.data_vars)] for block in screened(adults, 25_000, 3))
+        write_blocks(tmp_path / f"blocks{suffix}", blocks, 25_000)
+        back = read_cohort(tmp_path / f"blocks{suffix}")
+        assert np.array_equal(back["twin"].values, whole["twin"].values)
+        for name in whole.data_vars:
+            assert np.array_equal(back[name].values, whole[name].values), name
 
 
 def test_parquet_without_pyarrow_says_how_to_install_it(twinarm, tmp_path, monkeypatch):
