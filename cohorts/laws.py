@@ -27,7 +27,7 @@ from .margins import (
     Weibull,
     invert,
 )
-from .parts import Described, Number as Number, Part, Positive as Positive, VariableName as VariableName
+from .parts import Described, Number as Number, Part, Positive as Positive, VariableName as VariableName, number
 
 Scale = Literal["identity", "log", "logit"]
 LAWS = (
@@ -137,12 +137,33 @@ class Variable(Described, Continuous):
         return ""
 
     def quantile(self, uniform: np.ndarray, variables: Mapping[str, Any]) -> np.ndarray:
-        """The value at each uniform, (twin,); `variables` are those the expressions read."""
+        """The value at each uniform, (twin,); `variables` are those the expressions read.
+
+        Raises
+        ------
+        ExpressionError
+            An expression gives a parameter that the law cannot have, like a standard deviation below 0.
+        """
+        self._refuse(variables)
         if self.within is None:
             return self.law.ppf(uniform, variables)
         low, high = (np.asarray(self.law.cdf(np.asarray(end), variables)) for end in self.within)
         value = self.law.ppf(low + (high - low) * uniform, variables)
         return np.asarray(np.clip(value, *self.within))
+
+    def _refuse(self, variables: Mapping[str, Any]) -> None:
+        """Refuse what an expression gives; what stands as a number was checked when the file was read."""
+        for name, value in self.law.fields().items():
+            if not isinstance(value, str) or name not in (*self.law.above_zero, "probability"):
+                continue
+            given = number(value, variables)
+            if name == "probability":
+                bad, wanted = (given < 0) | (given > 1), "it must lie between 0 and 1"
+            else:
+                bad, wanted = ~(given > 0), "it must be above 0"
+            if bad.any():
+                shown = float(given[bad].flat[0]) if given.shape else float(given)
+                raise ExpressionError(f"{self.name}: {name} {value!r} is {shown:g} for some people; {wanted}")
 
 
 def to_normal_scale(values: np.ndarray, scale: Scale) -> np.ndarray:

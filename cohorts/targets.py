@@ -13,6 +13,7 @@ from ..models.problems import dotted
 from ..models.yaml_text import MAX_BYTES, read_yaml
 from .laws import Part
 
+PUBLISHED = Path(__file__).parent / "populations" / "published"
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -80,15 +81,18 @@ class Targets(Part):
 
 
 def load_targets(path: Path) -> Targets:
-    """Targets from a YAML file.
+    """Targets from a YAML file, or published ones of the library by their name ("dapa-hf").
 
     Raises
     ------
     TargetsError
-        No such file, or a file with faults: each on a line with file:line:column and what to write.
+        No such file or name, or a file with faults: each on a line with file:line:column and what to write.
     """
+    if not path.suffix and (PUBLISHED / f"{path}.yaml").is_file():
+        path = PUBLISHED / f"{path}.yaml"
     if not path.is_file():
-        raise TargetsError(f"{path}: there is no such file; give a file of targets (.yaml)")
+        known = ", ".join(sorted(file.stem for file in PUBLISHED.glob("*.yaml")))
+        raise TargetsError(f"{path}: there is no such file; give a file of targets (.yaml) or one of {known}")
     with path.open("rb") as file:
         content = file.read(MAX_BYTES + 1)
     text = read_yaml(str(path), content, "file of targets", "start with 'format: 1' and 'name: ...'")

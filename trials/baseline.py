@@ -49,7 +49,7 @@ def with_baseline(protocol: Protocol, cohort: xr.Dataset) -> xr.Dataset:
     short = protocol.model_copy(update={"schedule": schedule, "keep": None, "analyses": ()})
     outcomes, _ = simulate_block(short, protocol.arms[0].name, cohort)
     found = {}
-    for name, values in outcomes.data_vars.items():
+    for endpoint, values in outcomes.data_vars.items():
         if "visit" not in values.dims or BASELINE not in values["visit"].values or "endpoint" not in values.attrs:
             continue
         own = values.sel(visit=BASELINE).to_numpy().astype(np.float64)
@@ -57,11 +57,11 @@ def with_baseline(protocol: Protocol, cohort: xr.Dataset) -> xr.Dataset:
             continue
         attrs = {
             "units": values.attrs["units"],
-            "long_name": f"{values.attrs.get('label', name)}, simulated at baseline",
+            "long_name": f"{values.attrs.get('label', endpoint)}, simulated at baseline",
             "source": f"simulated by {protocol.model.name} under protocol {protocol.name}",
             "provenance": "derived",
         }
-        found[f"{PREFIX}{name}"] = ("twin", own, attrs)
+        found[f"{PREFIX}{endpoint}"] = ("twin", own, attrs)
     if not found:
         raise BaselineError(f"no endpoint of protocol {protocol.name!r} has a value at baseline")
     return cohort.assign(found)

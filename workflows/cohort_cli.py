@@ -61,7 +61,9 @@ def sample(
 @cohort_app.command()
 def calibrate(
     cohort: Cohort,
-    targets: Annotated[Path, typer.Argument(metavar="TARGETS", help="Published statistics (.yaml).")],
+    targets: Annotated[
+        Path, typer.Argument(metavar="TARGETS", help="Published statistics: a .yaml file, or a name of the library.")
+    ],
     out: OutFile,
     select: Annotated[bool, typer.Option("--select", help="Accept twins by weight instead of weighting them.")] = False,
     simulate: Annotated[

@@ -1,6 +1,7 @@
 """Calibration: a published table 1 is matched, what cannot be reached is said, and weights are of maximum entropy."""
 
 import doctest
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -167,6 +168,13 @@ def test_a_file_with_faults_names_the_line(tmp_path, text, message):
     with pytest.raises(TargetsError, match=message) as raised:
         load_targets(file)
     assert str(raised.value).startswith(f"{file}:5:")
+
+
+def test_published_targets_have_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_targets(Path("dapa-hf")).name.startswith("DAPA-HF")
+    with pytest.raises(TargetsError, match=r"give a file of targets .* or one of .*dapa-hf"):
+        load_targets(Path("dapa"))
 
 
 def test_other_files_that_are_no_targets(tmp_path):
