@@ -23,6 +23,7 @@ from .two_sample import Telling, tell_apart
 MOST_MISSING = 0.2  # of people without a value, from which a variable is left to the margins
 FEWEST = 100  # on each side of a subgroup
 AGE_BANDS = ((0, 17), (18, 39), (40, 59), (60, 200))
+MOSTLY = 0.99  # share of people whose values fit a step
 _STEPS = (1.0, 0.5, 1 / 3, 0.1, 0.05, 0.01, 0.001)
 
 Array = np.ndarray
@@ -201,7 +202,10 @@ def _sample(table: xr.Dataset, names: list[str], weights: Array | None) -> Sampl
 
 
 def step_of(values: Array) -> float | None:
-    """The step in which values were reported, the largest of a few that all of them fit; None for fine values.
+    """The step in which values were reported, the largest of a few that nearly all of them fit; None for fine values.
+
+    Nearly: some people have the mean of two readings where the others have that of three, and the last digit of the
+    many must not tell them from twins for it.
 
     >>> step_of(np.array([170.1, 182.4, 165.0])), step_of(np.array([93.333, 67.0, 70.667]))
     (0.1, 0.3333333333333333)
@@ -209,7 +213,7 @@ def step_of(values: Array) -> float | None:
     known = values[np.isfinite(values)]
     for step in _STEPS:
         places = known / step
-        if known.size and np.mean(np.abs(places - np.round(places)) * step < 6e-4) > 0.999 and step > 2e-3:
+        if known.size and np.mean(np.abs(places - np.round(places)) * step < 6e-4) > MOSTLY and step > 2e-3:
             return step
     return None
 

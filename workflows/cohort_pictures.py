@@ -131,13 +131,13 @@ def correlation_picture(compared: Comparison) -> Picture:
         axes.plot([p for *_, p in pairs], [t for *_, t, _ in pairs], "o", markersize=4, color=colour(TWINS), alpha=0.6)
         for one, other, t, p in pairs[:1]:
             words = f"{one}, {other}".replace("_", " ")
-            is_right = p > (1 + start) / 2
+            # The corner below the diagonal is empty unless a correlation is lost.
             axes.annotate(
                 words,
                 (p, t),
-                xytext=(-8 if is_right else 8, 14 if t > p else -18),
-                textcoords="offset points",
-                ha="right" if is_right else "left",
+                xytext=(0.98, 0.04),
+                textcoords="axes fraction",
+                ha="right",
                 color=INK,
                 fontsize=10,
                 arrowprops={"arrowstyle": "-", "color": MUTED, "linewidth": 0.8},
@@ -235,6 +235,7 @@ def importance_picture(telling: Telling) -> Picture:
         axes.barh(range(len(shown)), [max(0.0, loss) for _, loss in shown], 0.6, color=colour(TWINS))
         axes.set_yticks(range(len(shown)), [name.replace("_", " ") for name, _ in shown])
         axes.set_xlim(0, max(0.02, *(1.1 * loss for _, loss in shown)))
+        axes.locator_params(axis="x", nbins=4)
         axes.set_xlabel("loss of area under the curve\nwhen the variable is shuffled")
         first = telling.importance[0]
         alt = f"Most is lost by shuffling {first[0]}: the area falls by {fixed(first[1], 3)}."

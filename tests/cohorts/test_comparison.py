@@ -132,6 +132,22 @@ def test_weights_that_are_none(people):
             compare(people, people, (None, weights), 1)
 
 
+def test_a_few_values_in_another_step_do_not_give_twins_away():
+    """Means of three readings in thirds, six of two readings among thousands, as in a survey."""
+    draw = np.random.default_rng(4)
+    thirds = np.round(draw.normal(120, 15, (2, 4000)) * 3) / 3
+    people = np.round(thirds[0], 3)
+    people[:6] = np.floor(people[:6]) + 0.5
+    assert step_of(people) == 1 / 3
+    other = draw.normal(size=(2, 4000))
+    sides = [
+        xr.Dataset({"x": ("twin", values), "y": ("twin", noise)}, {"twin": np.arange(4000)})
+        for values, noise in zip((thirds[1], people), other, strict=True)
+    ]
+    found = compare(*sides, (None, None), 1)
+    assert abs(found.telling.auc - 0.5) < 4 * found.telling.error
+
+
 def test_without_scikit_learn_it_says_how_to_install_it(people, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(ComparisonError, match=r"pip install 'twinarm\[compare\]'"):
