@@ -18,7 +18,7 @@ from .population_cli import population_app
 app = typer.Typer(
     help="In silico clinical trials: virtual patients, every arm, one reproducible path from protocol to evidence.",
     epilog="Exit codes: 0 ok; 2 mend the input; 3 a gate failed; 4 too many failed twins; 5 a difference was found; "
-    "70 a fault of the program; 75 try again; 130 interrupted.",
+    "70 a fault of the program; 75 try again; 130 interrupted; 141 output not read.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -55,6 +55,16 @@ def test_usage_errors_leave_2(twinarm, words):
     assert code == 2 and err and "Traceback" not in err
 
 
+def test_output_that_nobody_reads_ends_a_command_without_a_fault():
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "twinarm.workflows.cli", "schema"], stdout=writer, stderr=-1, text=True
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
 def test_validate(twinarm, tmp_path, parts):
     assert twinarm("validate", "toy-trial.yaml")[:2] == (0, twinarm("validate", "toy-trial.yaml")[1])
     bad = changed(tmp_path, parts, ("direction: lower", "direction: down"), ("seed: 7", "seed: -7"))
