@@ -22,13 +22,13 @@ import xarray as xr
 from scipy.stats import ks_2samp
 
 from twinarm.cohorts import Population, ScreeningError, load_population, sample_criteria, sample_twins, screen
+from twinarm.cohorts.blocks.tables import read_table
 from twinarm.cohorts.calibration import calibrate
-from twinarm.cohorts.clauses import clauses_of, met
-from twinarm.cohorts.comparison import compare
-from twinarm.cohorts.privacy import privacy
-from twinarm.cohorts.tables import read_table
-from twinarm.cohorts.targets import Targets
-from twinarm.cohorts.two_sample import tell_apart
+from twinarm.cohorts.calibration.targets import Targets
+from twinarm.cohorts.criteria.clauses import clauses_of, met
+from twinarm.cohorts.likeness.comparison import compare
+from twinarm.cohorts.likeness.privacy import privacy
+from twinarm.cohorts.likeness.two_sample import tell_apart
 from twinarm.workflows.cohort_page import Names, comparison_page
 from twinarm.workflows.report.build import render
 

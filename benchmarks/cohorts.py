@@ -32,12 +32,12 @@ from machine import described
 from scipy.special import ndtr
 
 from twinarm.cohorts import Population, load_population, screen
-from twinarm.cohorts.comparison import Sample, compare, correlations_of
-from twinarm.cohorts.fit import fit_population
-from twinarm.cohorts.fit_scores import effective, weighted_quantiles
-from twinarm.cohorts.people import People
-from twinarm.cohorts.privacy import privacy
-from twinarm.cohorts.two_sample import tell_apart
+from twinarm.cohorts.learning.fit import fit_population
+from twinarm.cohorts.learning.people import People
+from twinarm.cohorts.learning.scores import effective, weighted_quantiles
+from twinarm.cohorts.likeness.comparison import Sample, compare, correlations_of
+from twinarm.cohorts.likeness.privacy import privacy
+from twinarm.cohorts.likeness.two_sample import tell_apart
 from twinarm.workflows.cohort_commands import Asked, people_of
 
 # Feature -> column of the survey's file, and steps per unit of what it reports.

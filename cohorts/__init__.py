@@ -1,7 +1,7 @@
 """Who the twins are: populations, sampling, plausibility, eligibility."""
 
-from .clauses import CriteriaError
 from .criteria import CriteriaCohort, sample_criteria
+from .criteria.clauses import CriteriaError
 from .population import Population
 from .population_file import PopulationError, load_population, population_names
 from .sampling import sample_twins

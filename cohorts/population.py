@@ -19,13 +19,13 @@ from pydantic_core import PydanticCustomError
 
 from ..models.expressions import ExpressionError, names
 from .blocks import Blocks, Derived, Rule, Subjects
-from .copula import Covariates
-from .demographics import Demographics
-from .genotypes import Genotypes
-from .joint import Joint
-from .laws import Part, Variable
-from .linked import Linked
-from .uncertain import Uncertain
+from .blocks.copula import Covariates
+from .blocks.demographics import Demographics
+from .blocks.genotypes import Genotypes
+from .blocks.joint import Joint
+from .blocks.laws import Part, Variable
+from .blocks.linked import Linked
+from .blocks.uncertain import Uncertain
 
 Place = tuple[str | int, ...]
 PopulationName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=60)]

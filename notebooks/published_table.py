@@ -25,7 +25,7 @@ import numpy as np
 
 import twinarm
 from twinarm.cohorts.calibration import calibrate, select
-from twinarm.cohorts.targets import load_targets
+from twinarm.cohorts.calibration.targets import load_targets
 from twinarm.trials.baseline import with_baseline
 
 PUBLISHED = Path(twinarm.cohorts.__file__).parent / "populations" / "published"

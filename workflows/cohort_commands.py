@@ -47,7 +47,7 @@ def _simulated(cohort: Path, twins: xr.Dataset, protocol: str) -> xr.Dataset:
 def calibrate_command(cohort: Path, targets: Path, out: Path, seed: int | None, simulate: str, as_json: bool) -> None:
     """Write a cohort with weights, or with a seed the accepted twins; say what matches and what cannot."""
     from ..cohorts.calibration import WEIGHT, calibrate, rematched, select
-    from ..cohorts.targets import load_targets
+    from ..cohorts.calibration.targets import load_targets
 
     check_out(out)
     wanted, twins = load_targets(targets), read_cohort(cohort)
@@ -171,7 +171,7 @@ def _with_words(people: xr.Dataset, levels: tuple[str, ...]) -> xr.Dataset:
 
 def compare_command(cohort: Path, data: Path, out: Path, asked: Asked, as_json: bool) -> None:
     """Write the page of a comparison, and say the result."""
-    from ..cohorts.comparison import compare
+    from ..cohorts.likeness.comparison import compare
     from .cohort_page import Names, answer_of, comparison_page
     from .report.build import render
 
@@ -216,7 +216,7 @@ def _write_page(out: Path | None, page: Callable[[], Page]) -> None:
 
 def represent_command(cohort: Path, target: str, precision: float, out: Path | None, as_json: bool) -> None:
     """Print shares beside the census, and the groups that are too small; write a page where one is asked for."""
-    from ..cohorts.representation import represent
+    from ..cohorts.likeness.representation import represent
     from .cohort_people_pages import representation_page
 
     if out is not None:
@@ -259,7 +259,7 @@ def represent_command(cohort: Path, target: str, precision: float, out: Path | N
 
 def privacy_command(cohort: Path, people: tuple[Path, Path], asked: Asked, out: Path | None, as_json: bool) -> int:
     """Print distances and the attack, write a page where one is asked for; 3 where the attack succeeds."""
-    from ..cohorts.privacy import LIMIT, privacy
+    from ..cohorts.likeness.privacy import LIMIT, privacy
     from .cohort_people_pages import privacy_page
 
     if out is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..cohorts.comparison import MOST_MISSING, Comparison
+from ..cohorts.likeness.comparison import MOST_MISSING, Comparison
 from .cohort_pictures import (
     LARGE,
     correlation_picture,

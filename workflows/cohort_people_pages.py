@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..cohorts.privacy import LIMIT, Privacy
-from ..cohorts.representation import HIGH, LOW, Group
+from ..cohorts.likeness.privacy import LIMIT, Privacy
+from ..cohorts.likeness.representation import HIGH, LOW, Group
 from .cohort_pictures import PEOPLE, TWINS, key_of
 from .report.blocks import Facts, Gallery, Listing, Page, Section, Tables, Text, Tile, Tone
 from .report.drawing import INK, MUTED, Cell, Datum, Picture, Table, canvas, colour, svg_of

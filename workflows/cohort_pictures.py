@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..cohorts.comparison import Comparison, Margin, Subgroup, is_known, step_of
-from ..cohorts.two_sample import Telling
+from ..cohorts.likeness.comparison import Comparison, Margin, Subgroup, is_known, step_of
+from ..cohorts.likeness.two_sample import Telling
 from .report.drawing import INK, MUTED, Datum, Picture, Table, canvas, colour, dash, svg_of
 from .report.numbers import axis, fixed, number
 

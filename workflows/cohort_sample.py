@@ -63,9 +63,9 @@ def sample_command(name: str, wanted: Wanted, out: Path, as_json: bool) -> None:
 
 def with_demographics(population: Population, target: str, quota: bool) -> Population:
     """The population with the margins of a census target or of a plan (a .csv file), and places by quota if wanted."""
-    from ..cohorts.demographics import Demographics
-    from ..cohorts.representation import MARGINS, targets
-    from ..cohorts.tables import TableError, read_table
+    from ..cohorts.blocks.demographics import Demographics
+    from ..cohorts.blocks.tables import TableError, read_table
+    from ..cohorts.likeness.representation import MARGINS, targets
 
     if not target and not quota:
         return population

@@ -29,9 +29,9 @@ def list_command(as_json: bool) -> None:
 def fit_command(data: Path, out: Path, asked: Asked, only: tuple[str, ...], towards: str | None, as_json: bool) -> None:
     """Write a population learned from a table, and say from whom."""
     from ..cohorts import load_population
-    from ..cohorts.fit import fit_population
-    from ..cohorts.fit_scores import effective
-    from ..cohorts.people import People
+    from ..cohorts.learning.fit import fit_population
+    from ..cohorts.learning.people import People
+    from ..cohorts.learning.scores import effective
 
     check_out(out, (".yaml",))
     if not NAME.fullmatch(out.stem):

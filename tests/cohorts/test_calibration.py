@@ -9,7 +9,7 @@ import xarray as xr
 
 from twinarm.cohorts import calibration, load_population, sample_criteria, screen
 from twinarm.cohorts.calibration import calibrate, effective_number, rematched, select
-from twinarm.cohorts.targets import Targets, TargetsError, load_targets
+from twinarm.cohorts.calibration.targets import Targets, TargetsError, load_targets
 
 
 def targets(*entries):

@@ -10,9 +10,10 @@ import pytest
 import xarray as xr
 from scipy.stats import ks_2samp, spearmanr
 
-from twinarm.cohorts import comparison, load_population, screen, two_sample
-from twinarm.cohorts.comparison import ComparisonError, compare, correlations_of, ks_distance, rounded, step_of
-from twinarm.cohorts.tables import read_table
+from twinarm.cohorts import load_population, screen
+from twinarm.cohorts.blocks.tables import read_table
+from twinarm.cohorts.likeness import comparison, two_sample
+from twinarm.cohorts.likeness.comparison import ComparisonError, compare, correlations_of, ks_distance, rounded, step_of
 
 pytest.importorskip("sklearn")
 

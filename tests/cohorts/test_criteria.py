@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp, norm, rankdata
 
-from twinarm.cohorts import CriteriaError, ScreeningError, clauses, load_population, sample_criteria, sample_twins
-from twinarm.cohorts.clauses import clauses_of, distance, met, smallest_conflict
-from twinarm.cohorts.cover import Cover
-from twinarm.cohorts.criteria import condition
+from twinarm.cohorts import CriteriaError, ScreeningError, load_population, sample_criteria, sample_twins
+from twinarm.cohorts.criteria import clauses, condition
+from twinarm.cohorts.criteria.clauses import clauses_of, distance, met, smallest_conflict
+from twinarm.cohorts.criteria.cover import Cover
 from twinarm.models.randomness import uniforms
 
 RARE = ["age > 70 and sex == 'female'", "egfr < 45 and hba1c >= 6"]

@@ -5,9 +5,9 @@ import pytest
 from pydantic import ValidationError
 
 from twinarm.cohorts import load_population, sample_twins
-from twinarm.cohorts.demographics import Demographics
-from twinarm.cohorts.representation import MARGINS
-from twinarm.cohorts.tables import read_table
+from twinarm.cohorts.blocks.demographics import Demographics
+from twinarm.cohorts.blocks.tables import read_table
+from twinarm.cohorts.likeness.representation import MARGINS
 
 SIZE = 20_000
 PLAN = """variable,group,age_from,age_to,share

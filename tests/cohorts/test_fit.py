@@ -7,8 +7,8 @@ from hypothesis import given, settings, strategies as st
 from scipy.stats import norm, spearmanr
 
 from twinarm.cohorts import load_population, sample_twins, screen
-from twinarm.cohorts.fit import fit_population
-from twinarm.cohorts.people import People, PeopleError
+from twinarm.cohorts.learning.fit import fit_population
+from twinarm.cohorts.learning.people import People, PeopleError
 
 ROWS = 6000
 R = np.array([[1, 0.5, 0.6, -0.4], [0.5, 1, 0.3, 0.0], [0.6, 0.3, 1, 0.0], [-0.4, 0.0, 0.0, 1]])

@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 from scipy import stats
 
-from twinarm.cohorts.laws import Variable
+from twinarm.cohorts.blocks.laws import Variable
 
 DESCRIBED = {"name": "x", "label": "x", "unit": "1", "source": "test", "provenance": "chosen"}
 U = np.concatenate([[1e-9, 1e-4], np.linspace(0.001, 0.999, 999), [1 - 1e-4, 1 - 1e-9]])

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from twinarm.cohorts import load_population, screen
-from twinarm.cohorts.comparison import Sample, compare, correlations_of, margins_of
-from twinarm.cohorts.fit import fit_population
-from twinarm.cohorts.people import People
-from twinarm.cohorts.privacy import privacy
-from twinarm.cohorts.two_sample import tell_apart
+from twinarm.cohorts.learning.fit import fit_population
+from twinarm.cohorts.learning.people import People
+from twinarm.cohorts.likeness.comparison import Sample, compare, correlations_of, margins_of
+from twinarm.cohorts.likeness.privacy import privacy
+from twinarm.cohorts.likeness.two_sample import tell_apart
 from twinarm.workflows.cohort_commands import Asked, people_of
 
 pytestmark = [pytest.mark.reference]

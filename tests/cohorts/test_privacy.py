@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from twinarm.cohorts.privacy import LIMIT, PrivacyError, privacy
+from twinarm.cohorts.likeness.privacy import LIMIT, PrivacyError, privacy
 
 
 def table(values, words=None):

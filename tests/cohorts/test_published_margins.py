@@ -8,8 +8,8 @@ import pytest
 
 from twinarm.cohorts import load_population, population_names, sample_twins, screen
 from twinarm.cohorts.calibration import calibrate, statistics_of
-from twinarm.cohorts.pilot import reading_only
-from twinarm.cohorts.targets import load_targets
+from twinarm.cohorts.calibration.targets import load_targets
+from twinarm.cohorts.criteria.pilot import reading_only
 
 PUBLISHED = Path(__file__).parents[2] / "cohorts" / "populations" / "published"
 TWINS = 20_000

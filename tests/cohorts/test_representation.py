@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from twinarm.cohorts import load_population, screen
-from twinarm.cohorts.representation import RepresentationError, represent, targets
+from twinarm.cohorts.likeness.representation import RepresentationError, represent, targets
 
 
 def cohort_of(**columns):

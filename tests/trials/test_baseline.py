@@ -7,7 +7,7 @@ import pytest
 
 from twinarm import load_population, load_protocol, screen, simulate_block
 from twinarm.cohorts.calibration import calibrate
-from twinarm.cohorts.targets import Targets, load_targets
+from twinarm.cohorts.calibration.targets import Targets, load_targets
 from twinarm.trials.baseline import BaselineError, with_baseline
 
 PUBLISHED = Path(__file__).parents[2] / "cohorts" / "populations" / "published" / "control-iq-baseline.yaml"

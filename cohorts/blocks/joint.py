@@ -10,9 +10,9 @@ import numpy as np
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from ..models.expressions import ExpressionError, evaluate
-from ..models.model import Provenance
-from ..models.randomness import normals
+from ...models.expressions import ExpressionError, evaluate
+from ...models.model import Provenance
+from ...models.randomness import normals
 from .correlation import lower_factor, mix
 from .laws import Part, Scale, VariableName, from_normal_scale, to_normal_scale
 from .tables import TableFile

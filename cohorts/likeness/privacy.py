@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from ..models.randomness import uniforms
+from ...models.randomness import uniforms
 from .two_sample import auc_error
 
 LIMIT = 0.55  # of the attack's area under the curve; chance is 0.5

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 from scipy.special import ndtri
 
-from ..models.randomness import normals
+from ...models.randomness import normals
 from .correlation import lower_factor, mix
 from .curves import Prevalence, Quantiles
 from .laws import Described, Part

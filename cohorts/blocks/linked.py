@@ -15,9 +15,9 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 from scipy.special import ndtr
 
-from ..models.model import Provenance
-from ..models.problems import did_you_mean
-from ..models.randomness import normals
+from ...models.model import Provenance
+from ...models.problems import did_you_mean
+from ...models.randomness import normals
 from .correlation import mix, nearest_correlation
 from .laws import Part, Variable
 from .tables import TableError, TableFile

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
-from .correlation import nearest_correlation
-from .fit_scores import Rows, effective, weighted_quantiles
+from ..blocks.correlation import nearest_correlation
 from .people import People, PeopleError
+from .scores import Rows, effective, weighted_quantiles
 
 FEW_VALUES = 12  # a column of at most so many different numbers has them as they are
 TIE = 1e-9  # of the range, between quantiles at the same value

@@ -18,11 +18,11 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
-from ..models.expressions import ExpressionError, evaluate, names
-from ..models.randomness import uniforms
+from ...models.expressions import ExpressionError, evaluate, names
+from ...models.randomness import uniforms
+from ..population import BasedOn, Population
 from .clauses import distance, margins, met
 from .cover import MARGIN, WIDE, Cover
-from .population import BasedOn, Population
 from .streams import GivenStreams, Space, columns_of, people_of
 
 PILOT = 10_000  # candidates a round

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from ..models.expressions import ExpressionError, evaluate, names
+from ...models.expressions import ExpressionError, evaluate, names
 from .copula import Covariates, Factors
 from .demographics import Demographics
 from .genotypes import Genotypes

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
-from ..models.randomness import uniforms
-from .correlation import nearest_correlation
-from .curves import score_on
-from .fit_scores import (
+from ...models.randomness import uniforms
+from ..blocks.correlation import nearest_correlation
+from ..blocks.curves import score_on
+from .people import People, PeopleError
+from .prior import Prior
+from .scores import (
     LEVELS,
     Rows,
     Scores,
@@ -26,8 +28,6 @@ from .fit_scores import (
     prevalence,
     steps_of,
 )
-from .people import People, PeopleError
-from .prior import Prior
 
 # Standard deviation of the kernel in age, as a share of the range: 5 years for adults of 20 to 80.
 WIDTH = 0.09

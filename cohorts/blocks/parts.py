@@ -8,8 +8,8 @@ from typing import Annotated, Any, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..models.expressions import evaluate
-from ..models.model import Provenance
+from ...models.expressions import evaluate
+from ...models.model import Provenance
 
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=60)]
 Positive = Annotated[float, Field(gt=0)]

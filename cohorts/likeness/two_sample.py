@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..models.randomness import uniforms
+from ...models.randomness import uniforms
 
 FOLDS = 5
 TREES = 100

@@ -18,13 +18,13 @@ import numpy as np
 import xarray as xr
 from scipy.special import ndtri
 
-from ..models.randomness import uniforms
+from ...models.randomness import uniforms
+from ..population import Population
+from ..sampling import sample_twins
+from ..screening import Screening, screen
 from .clauses import CriteriaError, clauses_of, met, ranges, smallest_conflict
 from .cover import Cover
 from .pilot import PILOT, Pilot, Reached
-from .population import Population
-from .sampling import sample_twins
-from .screening import Screening, screen
 from .streams import columns_of, people_of
 
 OFTEN = 0.06  # from this prevalence in the pilot on, candidates of the population itself are screened

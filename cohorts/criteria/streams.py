@@ -9,9 +9,9 @@ from typing import cast
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from ..models.randomness import Streams, normals, uniforms
-from .population import Population
-from .sampling import sample_twins
+from ...models.randomness import Streams, normals, uniforms
+from ..population import Population
+from ..sampling import sample_twins
 
 Key = tuple[str, int]
 """A stream: its purpose and its index."""

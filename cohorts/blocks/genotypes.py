@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from ..models.randomness import uniforms
+from ...models.randomness import uniforms
 from .parts import Described, Part, VariableName
 from .tables import TableError, TableFile
 

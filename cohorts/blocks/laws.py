@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 from scipy.special import expit, logit
 
-from ..models.expressions import ExpressionError
+from ...models.expressions import ExpressionError
 from .margins import (
     Bernoulli,
     Beta,

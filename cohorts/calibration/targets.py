@@ -8,12 +8,12 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from ..models.expressions import ExpressionError, parse
-from ..models.problems import dotted
-from ..models.yaml_text import MAX_BYTES, read_yaml
-from .laws import Part
+from ...models.expressions import ExpressionError, parse
+from ...models.problems import dotted
+from ...models.yaml_text import MAX_BYTES, read_yaml
+from ..blocks.laws import Part
 
-PUBLISHED = Path(__file__).parent / "populations" / "published"
+PUBLISHED = Path(__file__).parent.parent / "populations" / "published"
 Share = Annotated[float, Field(ge=0, le=1)]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..models.expressions import ExpressionError, evaluate, names, parse
+from ...models.expressions import ExpressionError, evaluate, names, parse
 
 
 class CriteriaError(ValueError):

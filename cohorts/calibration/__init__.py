@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..models.expressions import ExpressionError, evaluate
-from ..models.randomness import uniforms
-from ..models.units import UnitsError, quantity
+from ...models.expressions import ExpressionError, evaluate
+from ...models.randomness import uniforms
+from ...models.units import UnitsError, quantity
 from .targets import Target, Targets, TargetsError
 
 MOST_WEIGHT = 50.0
@@ -208,7 +208,7 @@ def statistics_of(cohort: xr.Dataset, target: Target, number: int = 0) -> list[S
 
 def _column(cohort: xr.Dataset, name: str, where: str) -> Array:
     if name not in cohort:
-        from ..models.problems import did_you_mean, listed
+        from ...models.problems import did_you_mean, listed
 
         hint = did_you_mean(name, map(str, cohort.data_vars), f"it has {listed(cohort.data_vars)}")
         raise TargetsError(f"{where}: the cohort has no variable {name!r}; {hint}")

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from ruamel.yaml import YAML
 
-from .fit_linked import linked_block
-from .fit_people import people_blocks
-from .fit_scores import Rows
+from ..population import Population
+from ..population_file import load_population
+from .linked import linked_block
 from .people import People
-from .population import Population
-from .population_file import load_population
 from .prior import Prior
+from .scores import Rows
+from .surveyed import people_blocks
 
 BEYOND = 0.1  # of the range of the table's values, on either side
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr
 
-from .copula import Covariates
+from ..blocks.copula import Covariates
+from ..population import Population
 from .people import People, PeopleError
-from .population import Population
 
 PEOPLE_OF_NO_SHIFT = 20.0  # effective number of people at which a race's shift from all races counts half
 PEOPLE_OF_POPULATION = 300.0  # what the figures of a population count as

@@ -9,8 +9,8 @@ import numpy as np
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from ..models.model import Provenance
-from ..models.randomness import key_of, uniforms
+from ...models.model import Provenance
+from ...models.randomness import key_of, uniforms
 from .laws import Part, Variable
 from .shares import Shares, margin_rows, raked
 from .tables import TableError, TableFile

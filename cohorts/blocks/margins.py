@@ -27,7 +27,7 @@ from scipy.special import (
     pdtrik,
 )
 
-from ..models.expressions import names
+from ...models.expressions import names
 from .parts import Number, Part, Positive, number
 
 Variables = Mapping[str, Any]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
-from .curves import Place
+from ..blocks.curves import Place
 
 Rows = list[dict[str, str]]
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from .tables import read_table
+from ..blocks.tables import read_table
 
-MARGINS = Path(__file__).parent / "populations" / "data" / "census_margins.csv"
+MARGINS = Path(__file__).parent.parent / "populations" / "data" / "census_margins.csv"
 LOW, HIGH = 0.8, 1.2
 Z = 1.959964
 

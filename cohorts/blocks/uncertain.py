@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from ..models.randomness import uniforms
+from ...models.randomness import uniforms
 from .joint import Joint
 from .laws import Part, Variable
 
