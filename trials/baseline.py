@@ -6,15 +6,17 @@ only its covariates.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import xarray as xr
 
+from ..cohorts.screening import SimulatedRules
 from ..models.model import find_model
 from ..models.problems import listed
-from .protocol import Protocol, Visit
+from .protocol import BASELINE_PREFIX, Protocol, Visit
 from .simulate import simulate_block
 
-PREFIX = "baseline_"
 BASELINE = "baseline"
 AFTER = 1.0  # day; a protocol has follow-up, which is not looked at
 
@@ -23,8 +25,16 @@ class BaselineError(ValueError):
     """A protocol without a baseline to simulate, or a cohort that its model cannot simulate."""
 
 
-def with_baseline(protocol: Protocol, cohort: xr.Dataset) -> xr.Dataset:
-    """The cohort with `baseline_<endpoint>` for every endpoint that has a value before randomisation.
+def simulated_rules(protocol: Protocol) -> SimulatedRules | None:
+    """A protocol's rules on the simulated baseline, for `screen`; None where it has none."""
+    if protocol.population is None or not protocol.population.plausible_baseline:
+        return None
+    return SimulatedRules(protocol.population.plausible_baseline, partial(with_baseline, protocol, known_only=False))
+
+
+def with_baseline(protocol: Protocol, cohort: xr.Dataset, known_only: bool = True) -> xr.Dataset:
+    """The cohort with `baseline_<endpoint>` for every endpoint that has a value before randomisation, with `known_only`
+    for those alone that are known of some twin.
 
     The run-in is that of the protocol in its first arm: all arms are alike until randomisation. A twin's values depend
     on its number and the protocol's seed alone. Twins that fail in the simulation are NaN.
@@ -53,7 +63,7 @@ def with_baseline(protocol: Protocol, cohort: xr.Dataset) -> xr.Dataset:
         if "visit" not in values.dims or BASELINE not in values["visit"].values or "endpoint" not in values.attrs:
             continue
         own = values.sel(visit=BASELINE).to_numpy().astype(np.float64)
-        if not np.isfinite(own).any():
+        if known_only and not np.isfinite(own).any():
             continue
         attrs = {
             "units": values.attrs["units"],
@@ -61,7 +71,7 @@ def with_baseline(protocol: Protocol, cohort: xr.Dataset) -> xr.Dataset:
             "source": f"simulated by {protocol.model.name} under protocol {protocol.name}",
             "provenance": "derived",
         }
-        found[f"{PREFIX}{endpoint}"] = ("twin", own, attrs)
+        found[f"{BASELINE_PREFIX}{endpoint}"] = ("twin", own, attrs)
     if not found:
         raise BaselineError(f"no endpoint of protocol {protocol.name!r} has a value at baseline")
     return cohort.assign(found)

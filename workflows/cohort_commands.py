@@ -31,11 +31,12 @@ class Asked:
 
 def _simulated(cohort: Path, twins: xr.Dataset, protocol: str) -> xr.Dataset:
     """Twins with their simulated baseline, less those who fail in it."""
-    from ..trials.baseline import PREFIX, with_baseline
+    from ..trials.baseline import with_baseline
+    from ..trials.protocol import BASELINE_PREFIX
     from ..trials.protocol_file import load_protocol
 
     found = with_baseline(load_protocol(protocol), twins)
-    values = [found[name].to_numpy() for name in found.data_vars if str(name).startswith(PREFIX)]
+    values = [found[name].to_numpy() for name in found.data_vars if str(name).startswith(BASELINE_PREFIX)]
     good = np.logical_and.reduce([np.isfinite(column) for column in values])
     if not good.any():
         raise RunError(f"every twin of {cohort} fails in the simulation of {protocol}; nothing can be calibrated")

@@ -9,6 +9,10 @@ from twinarm import load_population, load_protocol, screen, simulate_block
 from twinarm.cohorts.calibration import calibrate
 from twinarm.cohorts.calibration.targets import Targets, load_targets
 from twinarm.trials.baseline import BaselineError, with_baseline
+from twinarm.trials.protocol import EligibilityRule
+from twinarm.trials.protocol_file import ProtocolError
+from twinarm.trials.protocol_writer import write_protocol
+from twinarm.workflows.prepare import screened
 
 PUBLISHED = Path(__file__).parents[2] / "cohorts" / "populations" / "published" / "control-iq-baseline.yaml"
 
@@ -70,3 +74,28 @@ def test_what_has_no_baseline_is_refused(protocol, twins):
         with_baseline(protocol, twins.drop_vars("Gb"))
     with pytest.raises(BaselineError, match="has no model"):
         with_baseline(load_protocol("veteran"), twins)
+
+
+def test_a_bank_leaves_out_those_whose_simulated_baseline_is_implausible(protocol):
+    eligible = screen(load_population("t1d-adults"), 60, protocol.seed, protocol.population.eligibility).cohort
+    value = with_baseline(protocol, eligible)["baseline_time_in_range"].values
+    limit = float(np.nanquantile(value, 0.3))
+    rule = EligibilityRule(rule=f"baseline_time_in_range >= {limit!r}", reason="hardly ever in range")
+    chosen = protocol.population.model_copy(update={"twins": 25, "plausible_baseline": (rule,)})
+    cohort, candidates, counts = screened(protocol.model_copy(update={"population": chosen}))
+    assert cohort["twin"].values.tolist() == eligible["twin"].values[~(value < limit)][:25].tolist()
+    assert not [name for name in cohort if name.startswith("baseline_")]
+    refused = {row["reason"]: row["count"] for row in counts if row["stage"] == "implausible baseline"}
+    assert refused["hardly ever in range"] > 0
+    assert sum(int(row["count"]) for row in counts) + 25 == candidates
+
+
+def test_rules_on_an_unknown_baseline_are_refused_before_anything_is_computed(tmp_path, protocol):
+    text = write_protocol(protocol).replace(
+        "  eligibility:",
+        "  plausible_baseline:\n    - rule: baseline_time_in_rnge > 5\n      reason: never in range\n  eligibility:",
+    )
+    path = tmp_path / "trial.yaml"
+    path.write_text(text)
+    with pytest.raises(ProtocolError, match=r"(?s)plausible_baseline.*baseline_time_in_range"):
+        load_protocol(path)
