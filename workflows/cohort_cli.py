@@ -94,6 +94,9 @@ def compare(
     weights: Annotated[
         str | None, typer.Option("--weights", metavar="COLUMN", help="Survey weights, a column of the data.")
     ] = None,
+    leave_out: Annotated[
+        list[str] | None, typer.Option("--leave-out", metavar="VARIABLE", help="A variable not to compare; repeat.")
+    ] = None,
     seed: Seed = 1,
     as_json: Json = False,
     debug: Debug = False,
@@ -103,7 +106,7 @@ def compare(
         from . import cohort_commands
 
         asked = cohort_commands.Asked(tuple(column or ()), tuple(level or ()), rows or "", weights or "", seed)
-        cohort_commands.compare_command(cohort, data, out, asked, as_json)
+        cohort_commands.compare_command(cohort, data, out, asked, tuple(leave_out or ()), as_json)
 
 
 @cohort_app.command()

@@ -170,15 +170,23 @@ def _with_words(people: xr.Dataset, levels: tuple[str, ...]) -> xr.Dataset:
     return people
 
 
-def compare_command(cohort: Path, data: Path, out: Path, asked: Asked, as_json: bool) -> None:
-    """Write the page of a comparison, and say the result."""
+def compare_command(
+    cohort: Path, data: Path, out: Path, asked: Asked, leave_out: tuple[str, ...], as_json: bool
+) -> None:
+    """Write the page of a comparison without some variables, and say the result."""
     from ..cohorts.likeness.comparison import compare
+    from ..models.problems import did_you_mean
     from .cohort_page import Names, answer_of, comparison_page
     from .report.build import render
 
     check_out(out, (".html",))
     twins = read_cohort(cohort)
     mass = _weights_of(twins)
+    unknown = [name for name in leave_out if name not in twins]
+    if unknown:
+        fix = did_you_mean(unknown[0], tuple(map(str, twins.data_vars)), "correct the name")
+        raise RunError(f"--leave-out {unknown[0]}: {cohort} has no such variable; {fix}")
+    twins = twins.drop_vars(leave_out)
     people, weights = people_of(data, units_of(twins), asked)
     found = compare(twins, people, (mass, weights), asked.seed)
     page = comparison_page(found, Names(cohort.name, data.name, asked.rows, asked.weights, asked.seed))

@@ -173,7 +173,7 @@ def compare(twins: xr.Dataset, people: xr.Dataset, weights: tuple[Array | None, 
     for name in names:
         kinds = {values[name].dtype.kind in "UO" for values in (left.values, right.values)}
         if len(kinds) == 2:
-            raise ComparisonError(f"{name} is words on one side and numbers on the other; recode one of them")
+            raise ComparisonError(f"{name} is words on one side and numbers on the other; recode one, or leave it out")
     if min(left.count, right.count) < 20:
         raise ComparisonError(f"{left.count} twins and {right.count} people are too few to compare; give at least 20")
     left = replace(left, values={name: rounded(v, right.values[name]) for name, v in left.values.items()})

@@ -195,8 +195,10 @@ def test_compare_writes_a_page(twinarm, adults, tmp_path):
     assert "Standardised mean differences" in page and "fig-margin-height" in page and "<svg" in page
     assert all(f"fig-{kind}" in page for kind in ("curve", "importance", "love", "correlations", "pair-"))
     assert "http://" not in page.replace("http://www.w3.org", "")
-    said = json.loads(twinarm(*words, "--out", tmp_path / "d.html", "--json", "--rows", "age_y >= 30")[1])
-    assert 0.4 < said["auc"] < 0.8 and said["max_ks"] < 0.4 and "height" in said["importance"]
+    more = ("--json", "--rows", "age_y >= 30", "--leave-out", "weight")
+    said = json.loads(twinarm(*words, "--out", tmp_path / "d.html", *more)[1])
+    assert 0.4 < said["auc"] < 0.8 and said["max_ks"] < 0.4
+    assert "height" in said["importance"] and "weight" not in said["importance"]
     height = read_people(tmp_path / "p.csv", {}, {"height": "cm"})["height"]
     assert 140 < float(height.mean()) < 190, "metres became centimetres"
 
@@ -205,6 +207,7 @@ def test_compare_writes_a_page(twinarm, adults, tmp_path):
     ("words", "message"),
     [
         (("--column", "age=years"), "has no column years; it has"),
+        (("--leave-out", "heigth"), "has no such variable; did you mean 'height'?"),
         (("--column", "agee=age_y"), "there is no variable agee"),
         (("--column", "age"), "not of the form VARIABLE=COLUMN"),
         ((*NAMED, "--level", "sex:w=female"), "sex is never 'w'; it is f, m"),
