@@ -186,9 +186,8 @@ def compare_command(
     if unknown:
         fix = did_you_mean(unknown[0], tuple(map(str, twins.data_vars)), "correct the name")
         raise RunError(f"--leave-out {unknown[0]}: {cohort} has no such variable; {fix}")
-    twins = twins.drop_vars(leave_out)
     people, weights = people_of(data, units_of(twins), asked)
-    found = compare(twins, people, (mass, weights), asked.seed)
+    found = compare(twins.drop_vars(leave_out), people, (mass, weights), asked.seed)
     page = comparison_page(found, Names(cohort.name, data.name, asked.rows, asked.weights, asked.seed))
     write_atomic(out, render(page).encode())
     if as_json:
