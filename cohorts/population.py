@@ -1,30 +1,31 @@
 """What a population is: ordered blocks read from one YAML file, each with its sources.
 
-A twin's variables are drawn in this order: demographics, covariates (copula), rows of a table of subjects, independent
-variables, joint variables, derived variables, and last what the population's model derives. Plausibility rules are
-applied by `screening`. A population that is `based_on` another takes over its blocks as far as it keeps their
-variables.
+A twin's variables are drawn in this order: uncertain population parameters, demographics, covariates (copula),
+genotypes, rows of a table of subjects, independent variables, linked variables, joint variables, derived variables, and
+last what the population's model derives. Plausibility rules are applied by `screening`, criteria (`where`) by
+`criteria`. A population that is `based_on` another takes over its blocks as far as it keeps their variables.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import numpy as np
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
-from ..models.expressions import ExpressionError, evaluate, names
-from ..models.model import Provenance
-from .copula import Covariates
-from .joint import Joint
-from .laws import Described, Part, Variable
-from .tables import TableError, TableFile
+from ..models.expressions import ExpressionError, names
+from .blocks import Blocks, Derived, Rule, Subjects
+from .blocks.copula import Covariates
+from .blocks.demographics import Demographics
+from .blocks.genotypes import Genotypes
+from .blocks.joint import Joint
+from .blocks.laws import Part, Variable
+from .blocks.linked import Linked
+from .blocks.uncertain import Uncertain
 
 Place = tuple[str | int, ...]
 PopulationName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=60)]
@@ -35,99 +36,6 @@ class Source(Part):
 
     citation: str
     licence: str
-
-
-class Rule(Part):
-    """A twin is plausible when `rule` is true; `reason` is what the ledger says of one that is not."""
-
-    rule: str
-    reason: str
-
-
-class Demographics(Part):
-    """Age in whole years, sex and race/ethnicity.
-
-    `table` gives the joint shares of age band, sex and race; within a band every year of age is as likely. `ages`
-    narrows it to whole years from .. to. `age` and `sex` replace the table's laws (age is cut to whole years); race is
-    always the table's given age and sex.
-    """
-
-    table: TableFile | None = None
-    ages: tuple[int, int] | None = None
-    age: Variable | None = None
-    sex: Variable | None = None
-    source: str | None = None
-    provenance: Provenance | None = None
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.table is not None:
-            try:
-                self.table.need("age_from", "age_to", "sex", "race_ethnicity", "share")
-            except TableError as error:
-                raise PydanticCustomError("table", "{reason}", {"reason": str(error)}) from None
-            if self.source is None or self.provenance is None:
-                raise PydanticCustomError("source", "has a table without source or provenance; give both")
-            if not (self.table.columns["share"] >= 0).all() or self.table.columns["share"].sum() <= 0:
-                raise PydanticCustomError("share", "has shares below 0 or all 0 in its table; correct them")
-        if self.age is not None and (self.age.name != "age" or self.age.choice is not None or self.age.reads):
-            raise PydanticCustomError("age", "age must be named age, have numbers, and read no other variable")
-        if self.sex is not None and (self.sex.name != "sex" or self.sex.choice is None):
-            raise PydanticCustomError("sex", "sex must be named sex and be a choice of words")
-        if self.ages is not None and (self.age is not None or self.ages[0] > self.ages[1]):
-            raise PydanticCustomError("ages", "ages must be [from, to] with from <= to, and not stand beside age")
-        return self
-
-    @cached_property
-    def shares(self) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], tuple[str, ...], np.ndarray]:
-        """First and last year of each band, sexes, races, and shares (band, sex, race) that sum to 1."""
-        assert self.table is not None
-        t = self.table.columns
-        start, band = np.unique(t["age_from"], return_inverse=True)
-        sexes, sex = np.unique(t["sex"], return_inverse=True)
-        races, race = np.unique(t["race_ethnicity"], return_inverse=True)
-        shares = np.zeros((start.size, sexes.size, races.size))
-        shares[band, sex, race] = t["share"]
-        end = np.zeros(start.size)
-        end[band] = t["age_to"]
-        return start, end, tuple(sexes.tolist()), tuple(races.tolist()), shares / shares.sum()
-
-
-class Column(Described):
-    """A variable read from a column of a table of subjects."""
-
-    column: str | None = None
-
-
-class Subjects(Part):
-    """Twins that are subjects of a table: twin k is row k modulo the number of rows that `rows` leaves."""
-
-    table: TableFile
-    rows: str | None = None
-    variables: Annotated[tuple[Column, ...], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _columns_are_there(self) -> Self:
-        try:
-            self.table.need(*(v.column or v.name for v in self.variables))
-            if not self.chosen.size:
-                raise TableError(f"rows {self.rows!r} leaves no subject of {self.table.name}; loosen it")
-        except (TableError, ExpressionError) as error:
-            raise PydanticCustomError("table", "{reason}", {"reason": str(error)}) from None
-        return self
-
-    @cached_property
-    def chosen(self) -> np.ndarray:
-        """Numbers of the table's rows that are subjects."""
-        if self.rows is None:
-            return np.arange(self.table.rows)
-        return np.flatnonzero(evaluate(self.rows, self.table.columns))
-
-
-class Derived(Described):
-    """A variable that follows from others by an expression."""
-
-    expression: str
 
 
 def _load_base(value: Any, info: ValidationInfo) -> Any:
@@ -149,51 +57,11 @@ class BasedOn(Part):
     keep: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Blocks:
-    """The blocks of a population together with those of the population it is based on."""
-
-    demographics: Demographics | None
-    covariates: Covariates | None
-    kept_covariates: frozenset[str]
-    subjects: Subjects | None
-    independent: tuple[Variable, ...]
-    joint: tuple[Joint, ...]
-    derived: tuple[Derived, ...]
-    plausibility: tuple[Rule, ...]
-
-    def keeping(self, keep: set[str]) -> Blocks:
-        """The blocks without the variables that are not kept, and the rules that read only what is left."""
-        joint = tuple(j for j in self.joint if {v.name for v in j.variables} <= keep)
-        independent = tuple(v for v in self.independent if v.name in keep)
-        derived = tuple(v for v in self.derived if v.name in keep)
-        kept = replace(
-            self,
-            kept_covariates=self.kept_covariates & keep,
-            independent=independent,
-            joint=joint,
-            derived=derived,
-        )
-        left = set(kept.names)
-        return replace(kept, plausibility=tuple(r for r in self.plausibility if set(names(r.rule)) <= left))
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Every variable in the order of drawing, before the model derives its own."""
-        demographic = ("age", "sex", "race_ethnicity") if self.demographics else ()
-        covariates = self.covariates.variables if self.covariates else ()
-        return (
-            *demographic,
-            *(v.name for v in covariates if v.name in self.kept_covariates),
-            *(v.name for v in (self.subjects.variables if self.subjects else ())),
-            *(v.name for v in self.independent),
-            *(v.name for block in self.joint for v in block.variables),
-            *(v.name for v in self.derived),
-        )
-
-
 class Population(Part):
-    """A population of twins. `limits` says in plain words what it does not represent."""
+    """A population of twins. `limits` says in plain words what it does not represent.
+
+    With `where` its twins are those of the population at large who meet the criteria, drawn from the conditional law.
+    """
 
     format: Literal[1]
     name: PopulationName
@@ -204,13 +72,17 @@ class Population(Part):
     sources: Annotated[tuple[Source, ...], Field(min_length=1)]
     model: str | None = None
     based_on: BasedOn | None = None
+    uncertain: Uncertain | None = None
     demographics: Demographics | None = None
     covariates: Covariates | None = None
+    genotypes: Genotypes | None = None
     subjects: Subjects | None = None
     independent: tuple[Variable, ...] = ()
+    linked: tuple[Linked, ...] = ()
     joint: tuple[Joint, ...] = ()
     derived: tuple[Derived, ...] = ()
     plausibility: tuple[Rule, ...] = ()
+    where: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
@@ -222,17 +94,24 @@ class Population(Part):
     @cached_property
     def blocks(self) -> Blocks:
         """Own blocks, with those of the population this one is based on in front."""
+        uncertain = () if self.uncertain is None else (self.uncertain,)
         if self.based_on is None:
-            covariates = self.covariates.variables if self.covariates else ()
+            covariates = self.covariates.described if self.covariates else ()
             return Blocks(
+                uncertain,
+                self.demographics,
                 self.demographics,
                 self.covariates,
                 frozenset(v.name for v in covariates),
                 self.subjects,
+                self.genotypes,
+                frozenset(self.genotypes.attrs if self.genotypes else ()),
                 self.independent,
+                self.linked,
                 self.joint,
                 self.derived,
                 self.plausibility,
+                self.where,
             )
         base = self.based_on.population.blocks.keeping(set(self.based_on.keep))
         demographics = base.demographics
@@ -240,15 +119,29 @@ class Population(Part):
             stated = {name: value for name, value in self.demographics.fields().items() if value is not None}
             demographics = demographics.changed(**stated) if demographics else self.demographics
         return Blocks(
+            base.uncertain + uncertain,
             demographics,
+            base.surveyed,
             base.covariates,
             base.kept_covariates,
             base.subjects,
+            self.genotypes or base.genotypes,
+            frozenset(self.genotypes.attrs) if self.genotypes else base.kept_genotypes,
             base.independent + self.independent,
+            base.linked + self.linked,
             base.joint + self.joint,
             base.derived + self.derived,
             base.plausibility + self.plausibility,
+            base.where + self.where,
         )
+
+    @cached_property
+    def at_large(self) -> Population:
+        """The same population without the criteria of `where`, its own and those of what it is based on."""
+        base = self.based_on
+        if base is not None:
+            base = base.changed(population=base.population.at_large)
+        return self.changed(where=(), based_on=base) if self.blocks.where else self
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -274,6 +167,8 @@ def _problems(population: Population) -> list[tuple[Place, str]]:
             (("based_on", "keep", i), f"{name!r} is no variable of {base.population.name}; it has {', '.join(there)}")
             for i, name in unknown
         ]
+        if not unknown:
+            found += _keep_problems(base)
         for block in ("covariates", "subjects"):
             if getattr(population, block) is not None:
                 found.append(((block,), "cannot stand beside based_on; drop one of them"))
@@ -282,12 +177,15 @@ def _problems(population: Population) -> list[tuple[Place, str]]:
         found.append((("demographics",), "has no table; give one, or base the population on one that has"))
     if blocks.covariates is not None:
         found += _people_problems(blocks.demographics, blocks.covariates)
+    if blocks.genotypes is not None and blocks.demographics is None:
+        found.append((("genotypes",), "needs demographics: alleles are drawn given race/ethnicity"))
     if blocks.subjects is not None and blocks.demographics is not None:
         found.append((("subjects",), "a table of subjects brings its own age and sex; drop demographics or based_on"))
     all_names = blocks.names
     for name in sorted({n for n in all_names if all_names.count(n) > 1}):
         found.append(((), f"two variables are called {name!r}; rename or drop one"))
     found += _reading_problems(population, blocks)
+    found += _where_problems(population, blocks)
     return found
 
 
@@ -298,7 +196,7 @@ def _people_problems(demographics: Demographics | None, covariates: Covariates) 
     if demographics.table is None:
         return []
     table = demographics.table.columns
-    known = {str(sex) for sex in table["sex"]} & set(covariates.quantiles.sexes)
+    known = {str(sex) for sex in table["sex"]} & {sex for (sex,) in covariates.quantiles.grid.groups}
     drawn = {str(sex) for sex in table["sex"]}
     if demographics.sex is not None and demographics.sex.choice is not None:
         drawn |= {str(sex) for sex in demographics.sex.choice.values}
@@ -306,10 +204,10 @@ def _people_problems(demographics: Demographics | None, covariates: Covariates) 
         others = ", ".join(sorted(drawn - known))
         return [(("demographics",), f"has sex {others}; the covariates' tables know {', '.join(sorted(known))}")]
     pairs = set(zip(table["sex"].tolist(), table["race_ethnicity"].tolist(), strict=True))
-    missing = sorted(pairs - set(covariates.shifts))
+    missing = [] if covariates.races is None else sorted(pairs - set(covariates.races.grid.groups))
     if missing:
         text = ", ".join(f"{sex} {race}" for sex, race in missing[:5])
-        return [(("covariates", "race_shift"), f"has no row for {text} ({len(missing)} of {len(pairs)}); add them")]
+        return [(("covariates", "race_margins"), f"has no row for {text} ({len(missing)} of {len(pairs)}); add them")]
     return []
 
 
@@ -317,10 +215,8 @@ def _reading_problems(population: Population, blocks: Blocks) -> list[tuple[Plac
     """Expressions that cannot be read, or that read a variable that is not drawn before."""
     own: list[tuple[str, int, tuple[str, ...], tuple[str, ...]]] = []
     own += [("independent", i, (v.name,), v.reads) for i, v in enumerate(population.independent)]
-    own += [
-        ("joint", i, tuple(v.name for v in j.variables), tuple(g.variable for g in j.given))
-        for i, j in enumerate(population.joint)
-    ]
+    own += [("linked", i, tuple(v.name for v in b.variables), b.reads) for i, b in enumerate(population.linked)]
+    own += [("joint", i, j.names, tuple(g.variable for g in j.given)) for i, j in enumerate(population.joint)]
     own_names = {name for _, _, drawn, _ in own for name in drawn} | {v.name for v in population.derived}
     known = [name for name in blocks.names if name not in own_names]
     found: list[tuple[Place, str]] = []
@@ -342,12 +238,39 @@ def _reading_problems(population: Population, blocks: Blocks) -> list[tuple[Plac
         except ExpressionError as error:
             found.append((("derived", i, "expression"), str(error)))
         known.append(v.name)
-    for i, rule in enumerate(population.plausibility):
+    rules: list[tuple[Place, str]] = [
+        (("plausibility", i, "rule"), r.rule) for i, r in enumerate(population.plausibility)
+    ]
+    for place, text in [*rules, *((("where", i), text) for i, text in enumerate(population.where))]:
         try:
-            reads = names(rule.rule)
+            reads = names(text)
         except ExpressionError as error:
-            found.append((("plausibility", i, "rule"), str(error)))
+            found.append((place, str(error)))
             continue
-        if population.model is None:  # a model may derive further variables
-            check(("plausibility", i, "rule"), reads)
+        if population.model is None or place[0] == "where":  # a model may derive further variables
+            check(place, reads)
     return found
+
+
+def _where_problems(population: Population, blocks: Blocks) -> list[tuple[Place, str]]:
+    """Criteria that cannot be drawn for, or that read a variable which is not kept."""
+    found: list[tuple[Place, str]] = []
+    if blocks.where and (
+        blocks.subjects is not None or (blocks.demographics is not None and blocks.demographics.quota)
+    ):
+        kind = "subjects" if blocks.subjects is not None else "quota"
+        found.append((("where",), f"cannot stand beside {kind}, which leave nothing to draw; drop one of them"))
+    return found
+
+
+def _keep_problems(based_on: BasedOn) -> list[tuple[Place, str]]:
+    """Variables that are not kept and that what is kept cannot be drawn without."""
+    base, kept = based_on.population, based_on.population.blocks.keeping(set(based_on.keep))
+    there = {"age", "sex", "race_ethnicity", *kept.names} if kept.demographics else set(kept.names)
+    needs = [(f"the criteria of {base.name} read", names(text)) for text in base.blocks.where]
+    needs += [(f"{v.name} reads", v.reads) for v in kept.independent]
+    needs += [(f"{block.name} reads", block.reads) for block in kept.linked]
+    needs += [(f"{block.name} is conditioned on", tuple(g.variable for g in block.given)) for block in kept.joint]
+    needs += [(f"{v.name} reads", names(v.expression)) for v in kept.derived]
+    found = {name: why for why, read in needs[::-1] for name in read if name not in there}
+    return [(("based_on", "keep"), f"lacks {name}, which {why}; keep it too") for name, why in sorted(found.items())]

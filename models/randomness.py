@@ -15,6 +15,21 @@ import numpy as np
 import numpy.typing as npt
 
 
+class Streams:
+    """Numbers that stand in for those of a seed, purpose by purpose: what is handed on where a seed is.
+
+    For sampling under conditions, where some streams are drawn from another law than the uniform.
+    """
+
+    def uniforms(self, purpose: str, units: np.ndarray, count: int) -> np.ndarray:
+        """Uniforms of `units` for one purpose, shape (units, count)."""
+        raise NotImplementedError
+
+    def normals(self, purpose: str, units: np.ndarray, count: int) -> np.ndarray:
+        """Standard normals of `units` for one purpose, shape (units, count)."""
+        raise NotImplementedError
+
+
 def key_of(seed: int, purpose: str) -> int:
     """The 128-bit Philox key of a seed and a purpose."""
     return int.from_bytes(hashlib.sha256(f"twinarm:{seed}:{purpose}".encode()).digest()[:16], "little")
@@ -26,7 +41,7 @@ def key_words(seed: int, purpose: str) -> tuple[np.uint64, np.uint64]:
     return np.uint64(key & 0xFFFFFFFFFFFFFFFF), np.uint64(key >> 64)
 
 
-def uniforms(seed: int, purpose: str, units: npt.ArrayLike, count: int = 1) -> np.ndarray:
+def uniforms(seed: int | Streams, purpose: str, units: npt.ArrayLike, count: int = 1) -> np.ndarray:
     """Uniforms in (0, 1) for `units` (1-d, int) and indices 0 .. count - 1; shape (units, count).
 
     A row depends on (seed, purpose, unit) alone, so a slice of units equals the same rows of the whole.
@@ -36,6 +51,8 @@ def uniforms(seed: int, purpose: str, units: npt.ArrayLike, count: int = 1) -> n
     True
     """
     ids = np.asarray(units, dtype=np.int64)
+    if isinstance(seed, Streams):
+        return seed.uniforms(purpose, ids, count)
     key = key_of(seed, purpose)
     quads = -(-count // 4)
     words = np.empty((ids.size, quads, 4), dtype=np.uint64)
@@ -51,8 +68,10 @@ def uniforms(seed: int, purpose: str, units: npt.ArrayLike, count: int = 1) -> n
     return np.asarray(uniform, dtype=np.float64)
 
 
-def normals(seed: int, purpose: str, units: npt.ArrayLike, count: int = 1) -> np.ndarray:
+def normals(seed: int | Streams, purpose: str, units: npt.ArrayLike, count: int = 1) -> np.ndarray:
     """Standard normals by inverse CDF of `uniforms`; shape (units, count)."""
     from scipy.special import ndtri
 
+    if isinstance(seed, Streams):
+        return seed.normals(purpose, np.asarray(units, dtype=np.int64), count)
     return np.asarray(ndtri(uniforms(seed, purpose, units, count)))

@@ -8,6 +8,7 @@ from ..models.expressions import ExpressionError, names, parse
 from ..models.problems import Path, Problem, did_you_mean, listed, one_line, shown
 from .draft import Draft, repeated, unknown
 from .field_checks import read_part
+from .protocol import BASELINE_PREFIX
 
 TOGETHER = ("model", "population", "subjects", "allocation", "schedule")
 
@@ -58,6 +59,7 @@ def check_population(draft: Draft) -> Iterator[Problem]:
             yield from check_rule(entry.rule, ("population", "eligibility", number, "rule"), known)
             place = ("population", "eligibility", number, "reason")
             yield from check_words(entry.reason, place, "the reason that the ledger gives")
+        yield from _check_plausible_baseline(draft, known)
         subjects = draft.number("subjects")
         if subjects is not None and subjects > draft.population.twins:
             expected = f"at most the {draft.population.twins} of population.twins"
@@ -73,6 +75,19 @@ def check_population(draft: Draft) -> Iterator[Problem]:
     if draft.allocation is not None:
         for number, name in enumerate(draft.allocation.strata):
             yield from check_variable(name, ("allocation", "strata", number), known)
+
+
+def _check_plausible_baseline(draft: Draft, known: tuple[str, ...] | None) -> Iterator[Problem]:
+    """Rules on the simulated baseline name its variables too, and there is a baseline to simulate."""
+    assert draft.population is not None
+    simulated = tuple(f"{BASELINE_PREFIX}{endpoint.name}" for endpoint in draft.endpoints.values())
+    for number, entry in enumerate(draft.population.plausible_baseline):
+        place = ("population", "plausible_baseline", number)
+        yield from check_rule(entry.rule, (*place, "rule"), None if known is None else (*known, *simulated))
+        yield from check_words(entry.reason, (*place, "reason"), "the reason that the ledger gives")
+    if draft.population.plausible_baseline and draft.schedule is not None and not draft.schedule.run_in > 0:
+        fix = "give the schedule a 'run_in', or take the rules out"
+        yield Problem(("population", "plausible_baseline"), "rules", "a run-in, in which a baseline is simulated", fix)
 
 
 def variables(draft: Draft) -> tuple[str, ...] | None:

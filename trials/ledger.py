@@ -1,6 +1,6 @@
 """The attrition ledger: every candidate that was looked at, and where it went. The counts add up exactly.
 
-candidates = implausible + screen failures + bank
+candidates = implausible + screen failures + implausible at baseline + bank
 bank       = twins failed in any arm + available
 available  = not drawn + randomised
 randomised = sum over arms of allocated
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ..cohorts.screening import STAGES
 from ..models.model import Status
 from .analysis.data import AnalysisData
 from .measures import variable_name
@@ -107,7 +108,7 @@ def attrition(
 
     Parameters
     ----------
-    candidates, refused : of the screening; `refused` by (stage, reason), stage "implausible" or "screen failure".
+    candidates, refused : of the screening; `refused` by (stage, reason), stages as in `cohorts.screening.STAGES`.
     analyses : one a fitted analysis; all subjects of its two arms are accounted for.
 
     Raises
@@ -119,7 +120,7 @@ def attrition(
     available = bank - sum(failed.values())
     randomised = subjects.sizes["subject"]
     rows = [Row("candidates", "", "", candidates)]
-    for stage in ("implausible", "screen failure"):
+    for stage in STAGES:
         rows += [Row(stage, "", reason, n) for (at, reason), n in refused.items() if at == stage]
     rows.append(Row("bank", "", "", bank))
     rows += [Row("failed", "", reason, n) for reason, n in failed.items()]
@@ -154,7 +155,7 @@ def check(rows: Sequence[Row]) -> None:
         return sum(r.count for r in rows if r.stage in stages and all(getattr(r, k) == v for k, v in at.items()))
 
     equations = [
-        ("candidates", total("candidates"), total("implausible", "screen failure", "bank")),
+        ("candidates", total("candidates"), total(*STAGES, "bank")),
         ("bank", total("bank"), total("failed", "available")),
         ("available", total("available"), total("not drawn", "randomised")),
         ("randomised", total("randomised"), total("allocated")),
@@ -209,7 +210,7 @@ def consort(protocol: Protocol, rows: Sequence[Row], subjects: xr.Dataset) -> Fl
         )
     return Flow(
         assessed=count("candidates"),
-        excluded=reasons("implausible", "screen failure"),
+        excluded=reasons(*STAGES),
         bank=count("bank"),
         failed=reasons("failed"),
         available=count("available"),

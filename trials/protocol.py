@@ -48,12 +48,20 @@ class EligibilityRule(Part):
     reason: str
 
 
+BASELINE_PREFIX = "baseline_"  # of an endpoint's name: its value before randomisation
+
+
 class PopulationChoice(Part):
-    """Where twins come from and how many eligible ones the bank holds."""
+    """Where twins come from and how many eligible ones the bank holds.
+
+    `plausible_baseline` are rules on what is simulated of an eligible candidate before randomisation, as
+    `baseline_<endpoint>`; those who break one are not in the bank.
+    """
 
     name: str
     twins: Annotated[int, Field(ge=1, le=100_000_000)]
     eligibility: tuple[EligibilityRule, ...] = ()
+    plausible_baseline: tuple[EligibilityRule, ...] = ()
 
 
 class Arm(Part):

@@ -12,17 +12,19 @@ from typing import Annotated, Any
 import typer
 
 from . import console
+from .cohort_cli import cohort_app
+from .population_cli import population_app
 
 app = typer.Typer(
     help="In silico clinical trials: virtual patients, every arm, one reproducible path from protocol to evidence.",
     epilog="Exit codes: 0 ok; 2 mend the input; 3 a gate failed; 4 too many failed twins; 5 a difference was found; "
-    "70 a fault of the program; 75 try again; 130 interrupted.",
+    "70 a fault of the program; 75 try again; 130 interrupted; 141 output not read.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-cohort_app = typer.Typer(help="Twins of a population.", no_args_is_help=True)
 app.add_typer(cohort_app, name="cohort")
+app.add_typer(population_app, name="populations")
 
 ProtocolName = Annotated[str, typer.Argument(metavar="PROTOCOL", help="A protocol file, or a name of the library.")]
 RunName = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
@@ -275,15 +277,6 @@ def verify(
 
 
 @app.command()
-def populations(as_json: Json = False, debug: Debug = False) -> None:
-    """The populations of the library."""
-    from . import commands
-
-    with console.guarded(debug):
-        commands.populations_command(as_json)
-
-
-@app.command()
 def models(as_json: Json = False, debug: Debug = False) -> None:
     """The models of the library."""
     from . import commands
@@ -312,21 +305,6 @@ def certificates(
 
     with console.guarded(debug):
         commands.certificates_command(folder, days)
-
-
-@cohort_app.command("sample")
-def cohort_sample(
-    population: Annotated[str, typer.Argument(metavar="POPULATION", help="A name of the library or a file.")],
-    twins: Annotated[int, typer.Option("--twins", min=1, max=10_000_000, help="How many.")],
-    out: Annotated[Path, typer.Option("--out", help="A file .csv or a folder .zarr.")],
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed.")] = 1,
-    debug: Debug = False,
-) -> None:
-    """Draw twins of a population, implausible candidates left out."""
-    from . import commands
-
-    with console.guarded(debug):
-        commands.sample_command(population, twins, seed, out)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import re
 import shutil
@@ -13,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ..trials.protocol import Protocol
-from . import console, store
+from . import console
 from .cluster import Cluster
-from .run_folder import RunError, RunFolder, write_atomic
+from .run_folder import RunError, RunFolder
 
 
 @dataclass(frozen=True)
@@ -236,17 +234,6 @@ def analyse_command(protocol: Protocol, data: Path, out: Path, as_json: bool) ->
     return 0 if passed else 3
 
 
-def populations_command(as_json: bool) -> None:
-    """List populations with title and number of variables."""
-    from ..cohorts import load_population, population_names
-
-    rows = [(name, load_population(name)) for name in population_names()]
-    if as_json:
-        console.emit([{"name": n, "title": p.title, "model": p.model, "variables": list(p.variables)} for n, p in rows])
-        return
-    console.table("", ("name", "title", "model"), [(n, p.title, p.model or "") for n, p in rows])
-
-
 def models_command(as_json: bool) -> None:
     """List models with title and counts."""
     from ..models.model import find_model, library_names
@@ -283,25 +270,3 @@ def doctor_command(as_json: bool) -> None:
         console.emit(found)
     else:
         console.table("", ("what", "found"), list(found.items()))
-
-
-def sample_command(population: str, twins: int, seed: int, out: Path) -> None:
-    """Write a cohort as csv (one row a twin) or Zarr (with units and sources)."""
-    from ..cohorts import load_population, screen
-
-    if out.suffix not in (".csv", ".zarr"):
-        raise RunError(f"{out} has the suffix {out.suffix!r}; end it in .csv or .zarr")
-    if out.exists():
-        raise RunError(f"{out} is already there; give another name")
-    cohort = screen(load_population(population), twins, seed).cohort
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if out.suffix == ".zarr":
-        store.save(out, cohort, 10_000)
-    else:
-        columns = [cohort["twin"].values.tolist(), *(cohort[name].values.tolist() for name in cohort.data_vars)]
-        text = io.StringIO()
-        lines = csv.writer(text, lineterminator="\n")
-        lines.writerow(["twin", *map(str, cohort.data_vars)])
-        lines.writerows(zip(*columns, strict=True))
-        write_atomic(out, text.getvalue().encode())
-    console.say(f"wrote {cohort.sizes['twin']} twins to {out}")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from .executor import Progress
 
-USER_ERROR, BUG, TRY_AGAIN, INTERRUPTED = 2, 70, 75, 130
+USER_ERROR, BUG, TRY_AGAIN, INTERRUPTED, NOT_READ = 2, 70, 75, 130, 141
 MEANINGS = {
     0: "ok",
     2: "usage, protocol, data or environment to mend",
@@ -29,6 +29,7 @@ MEANINGS = {
     70: "a fault of the program",
     75: "try again: the same command goes on",
     130: "interrupted",
+    141: "nobody reads the output any more",
 }
 PLAIN_SECONDS = 5.0
 _WRONG_PLACE = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EROFS, errno.ENAMETOOLONG)
@@ -58,6 +59,10 @@ def guarded(debug: bool, scratch: Path | None = None) -> Iterator[None]:
     except KeyboardInterrupt:
         complain("interrupted; start the same command again to go on")
         sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read the output (`| head`) has seen enough; what is still to be flushed goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(NOT_READ)
     except Exception as error:
         _leave(error, debug, scratch)
     finally:

@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 
 from ..cohorts import load_population, screen
+from ..trials.baseline import simulated_rules
 from ..trials.measures import Layout, outcome_coords, outcome_layout
 from ..trials.protocol import Protocol
 from ..trials.protocol_writer import write_protocol
@@ -61,6 +62,7 @@ def screened(protocol: Protocol) -> tuple[xr.Dataset, int, tuple[dict[str, str |
         protocol.population.twins,
         protocol.seed,
         protocol.population.eligibility,
+        simulated=simulated_rules(protocol),
     )
     return found.cohort, found.candidates, screening_counts(found.ledger)
 

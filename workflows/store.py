@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,14 +82,33 @@ def create_array(
 
 def save(path: Path, dataset: xr.Dataset, rows: int) -> None:
     """Write a dataset along `twin` in chunks of `rows` twins; it appears under its name whole or not at all."""
+    save_blocks(path, [dataset], dataset.sizes.get("twin", 0), rows)
+
+
+def save_blocks(path: Path, blocks: Iterable[xr.Dataset], twins: int, rows: int) -> None:
+    """The same for `twins` twins that come block by block, with the same variables in each."""
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    group = zarr.create_group(part, zarr_format=3, attributes=_plain(dataset.attrs))
-    for name, values in dataset.variables.items():
-        array = canonical(np.asarray(values.values))
-        dims = tuple(str(dim) for dim in values.dims)
-        chunks = tuple(min(rows, size) if dim == "twin" else size for dim, size in zip(dims, array.shape, strict=True))
-        stored = create_array(group, str(name), (dims, array.shape, array.dtype), chunks, _plain(values.attrs))
-        stored[...] = array.astype(object) if _words(array) else array
+    stored: dict[str, zarr.Array] = {}
+    done = 0
+    try:
+        for block in blocks:
+            count = block.sizes.get("twin", 0)  # a posterior has none
+            if not stored:
+                group = zarr.create_group(part, zarr_format=3, attributes=_plain(block.attrs))
+            for name, values in block.variables.items():
+                array = canonical(np.asarray(values.values))
+                dims = tuple(str(dim) for dim in values.dims)
+                if str(name) not in stored:
+                    shape = tuple(twins if dim == "twin" else size for dim, size in zip(dims, array.shape, strict=True))
+                    chunks = tuple(min(rows, n) if dim == "twin" else n for dim, n in zip(dims, shape, strict=True))
+                    layout = (dims, shape, array.dtype)
+                    stored[str(name)] = create_array(group, str(name), layout, chunks, _plain(values.attrs))
+                place = tuple(slice(done, done + count) if dim == "twin" else slice(None) for dim in dims)
+                stored[str(name)][place] = array.astype(object) if _words(array) else array
+            done += count
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
     replace_tree(part, path)
 
 

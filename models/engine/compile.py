@@ -30,7 +30,14 @@ _IMPORT = re.compile(r"^from \.[\w.]*?kernel\.(\w+) import", re.MULTILINE)
 def cache_folder() -> Path:
     """Where compiled kernels are kept: `TWINARM_CACHE`, else the user's cache folder, else a temporary one."""
     named = os.environ.get("TWINARM_CACHE")
-    base = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "twinarm"
+    return _usable(
+        Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "twinarm"
+    )
+
+
+@cache
+def _usable(base: Path) -> Path:
+    """The folder if something can be written to it, else a temporary one."""
     try:
         base.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=base):

@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from twinarm.cohorts import PopulationError, load_population, population_names, sample_twins
+from twinarm.cohorts import PopulationError, load_population, population_names, sample_criteria, sample_twins
 
 GOOD = """format: 1
 name: my-adults
@@ -65,10 +65,14 @@ def test_a_population_of_ones_own(write):
         ("cv: 0.3", "cv: 0.3, log_sd: 1", "give either cv or log_sd, not both"),
         ("cv: 0.3", "cw: 0.3", "independent[0].lognormal.cw: is no field here; correct its name or drop it"),
         ("normal: {mean: 60, sd: 2}", "uniform: {low: 3, high: 2}", "low must be below high"),
-        ("normal: {mean: 60, sd: 2}", "normal: {mean: 60, sd: -2}", "normal.sd is -2; it must be above 0"),
+        (
+            "normal: {mean: 60, sd: 2}",
+            "normal: {mean: 60, sd: -2}",
+            "independent[1].normal: sd is -2; it must be above 0",
+        ),
         ("normal: {mean: 60, sd: 2}", "choice: {values: [1, 2], shares: [0.5, 0.4]}", "sum to 0.9"),
-        ("normal: {mean: 60, sd: 2}, ", "", "has 0 laws; give exactly one of normal, lognormal, uniform, choice"),
-        ("within: [1, 100]", "within: [0, 100]", "a log-normal variable is positive, start above 0"),
+        ("normal: {mean: 60, sd: 2}, ", "", "has 0 laws; give exactly one of normal, lognormal, uniform, gamma"),
+        ("within: [1, 100]", "within: [-1, 100]", "a log-normal variable is positive, start at 0 or above"),
         ("weight / 70", "wight / 70", "independent[0]: reads 'wight', which is not drawn before it"),
         ("expression: dose / weight", "expression: dose / height +", "is no expression"),
         ("expression: dose / weight", "expression: dose / waist", "derived[0].expression: reads 'waist'"),
@@ -164,3 +168,47 @@ def test_the_library_holds_what_trials_need():
     assert {"adult-us", "nsclc-second-line", "t1d-adults", "t1d-public-30", "t1d-public-adults"} <= set(
         population_names()
     )
+
+
+BASED = """
+format: 1
+name: mine
+title: t
+period: p
+method: m
+limits: l
+sources: [{citation: c, licence: l}]
+based_on: {population: BASE, keep: [KEEP]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("base", "keep", "rest", "message"),
+    [
+        ("adult-us", "height", "where: [hba1c > 7]", "where[0]: reads 'hba1c', which is not drawn before it"),
+        ("adult-us", "height", "where: [height >]", "is no expression"),
+        ("adult-us", "height", "where: [age > 70]\ndemographics: {quota: true}", "cannot stand beside quota"),
+        ("t2d-adults", "height", "", "based_on.keep: lacks diabetes, which the criteria of t2d-adults read"),
+        ("t1d-public-30", "", "where: [age > 10]", "cannot stand beside subjects"),
+    ],
+)
+def test_criteria_that_cannot_be_drawn_for_are_refused(tmp_path, base, keep, rest, message):
+    path = tmp_path / "mine.yaml"
+    path.write_text(BASED.replace("BASE", base).replace("KEEP", keep) + rest)
+    with pytest.raises(PopulationError) as caught:
+        load_population(path)
+    assert message in str(caught.value)
+
+
+def test_a_population_of_those_who_meet_criteria(tmp_path):
+    path = tmp_path / "mine.yaml"
+    keep = "diabetes, insulin_use, oral_antidiabetic, hba1c"
+    path.write_text(BASED.replace("BASE", "t2d-adults").replace("KEEP", keep) + "where: [hba1c >= 7, age >= 60]")
+    population = load_population(path)
+    twins = sample_twins(population, np.arange(3000), 1)
+    assert (twins["hba1c"] >= 7).all() and (twins["age"] >= 60).all() and (twins["diabetes"] == 1).all()
+    assert population.at_large.blocks.where == () and population.digest != population.at_large.digest
+    few = sample_twins(population, [41, 2], 1)
+    assert few.isel(twin=0).identical(twins.isel(twin=41)) and few.isel(twin=1).identical(twins.isel(twin=2))
+    rare = sample_criteria(population, ["hba1c > 13"], 200, 1)
+    assert rare.prevalence == pytest.approx(float((twins["hba1c"] > 13).mean()), rel=0.35)

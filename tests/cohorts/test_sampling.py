@@ -79,7 +79,10 @@ def test_every_year_of_a_band_is_as_likely(people):
 @pytest.mark.parametrize("variable", ["height_cm", "weight_kg", "waist_cm", "sbp_mmhg", "creatinine_mgdl", "bmi"])
 @pytest.mark.parametrize("sex", ["female", "male"])
 def test_quantiles_are_those_of_the_people_of_the_survey(adults, people, sex, variable):
-    """Within 2.5 standard errors of the published quantile (from its effective sample size), and 4 of our own."""
+    """Within 3.5 standard errors of the published quantile (from its effective sample size), and 4 of our own.
+
+    The largest of some 400 such comparisons lies near 3.1 where all is well.
+    """
     names = {v.column: v.name for v in adults.covariates.variables} | {"bmi": "bmi"}
     levels = ["p5", "p10", "p25", "p50", "p75", "p90", "p95"]
     probability = np.array([float(level[1:]) / 100 for level in levels])
@@ -95,7 +98,7 @@ def test_quantiles_are_those_of_the_people_of_the_survey(adults, people, sex, va
         published = np.array([float(row[level]) for level in levels])
         slope = np.gradient(published, probability)
         spread = slope * np.sqrt(probability * (1 - probability))
-        allowed = 2.5 * spread / np.sqrt(float(row["n_eff"])) + 4 * spread / np.sqrt(values.size)
+        allowed = 3.5 * spread / np.sqrt(float(row["n_eff"])) + 4 * spread / np.sqrt(values.size)
         assert np.all(np.abs(np.quantile(values, probability) - published) < allowed), (row["race_eth"], published)
 
 
@@ -112,7 +115,7 @@ def test_correlations_given_age_are_the_published_ones(adults, sex):
     off = [
         scores[position[row["variable_1"]], position[row["variable_2"]]] - float(row["correlation"])
         for row in _rows(FIGURES / "nhanes_copula_adult.csv")
-        if row["sex"] == sex and row["age_from"] == "40"
+        if row["sex"] == sex and row["age_from"] == "40" and {row["variable_1"], row["variable_2"]} <= set(position)
     ]
     mcse = 1.05 / np.sqrt(twins.sizes["twin"])
     # A mixture of races is not exactly normal, and rounded values have ties.
@@ -156,6 +159,54 @@ def test_scores_beyond_the_outermost_quantiles_run_on_and_rise(adults):
     z = np.linspace(-5, 5, 2001)
     sex, age = np.full(z.size, "female"), np.full(z.size, 47.0)
     for variable in range(len(adults.covariates.variables)):
-        values = curves.value(variable, z, *curves.bracket(sex, age))
+        values = curves.value(variable, z, curves.grid.place(age, sex))
         assert np.isfinite(values).all() and (values > 0).all()
         assert (np.diff(values) > 0).all(), adults.covariates.variables[variable].name
+
+
+@pytest.mark.parametrize("sex", ["female", "male"])
+def test_conditions_have_the_published_prevalence(people, sex):
+    """At the ages of the table, within 5 standard errors and 1.5 points (margins by race shift the whole a little)."""
+    rows = [r for r in _rows(FIGURES / "nhanes_prevalence_adult.csv") if r["sex"] == sex]
+    names = {"diabetes_dx": "diabetes", "bp_med": "bp_drug", "lipid_med": "lipid_drug"}
+    for row in rows:
+        near = (people["sex"].values == sex) & (np.abs(people["age"].values - float(row["age"])) <= 1)
+        share, values = float(row["share"]), people[names.get(row["variable"], row["variable"])].values[near]
+        assert abs(values.mean() - share) < 5 * np.sqrt(share * (1 - share) / values.size) + 0.015, row
+
+
+def test_hypertension_kidney_disease_and_obesity_follow_as_published(people):
+    """What nobody sampled, from pressure, drugs, creatinine, height and weight (shares of NHANES, adults, weighted)."""
+    published = {
+        "male": {"hypertension": 0.511, "kidney": 0.0499, "obesity": 0.4106},
+        "female": {"hypertension": 0.4643, "kidney": 0.0626, "obesity": 0.4284},
+    }
+    high = (people["sbp"] >= 130) | (people["dbp"] >= 80) | (people["bp_drug"] == 1)
+    conditions = {"hypertension": high, "kidney": people["egfr"] < 60, "obesity": people["bmi"] >= 30}
+    for sex, shares in published.items():
+        for name, share in shares.items():
+            ours = float(conditions[name].values[people["sex"].values == sex].mean())
+            assert abs(ours - share) < 2.5 * 1.7 * np.sqrt(share * (1 - share) / 3000), (sex, name, ours)
+
+
+def test_the_true_pressure_is_apart_from_the_error_of_its_reading(people):
+    for name, sd in (("sbp", 2.66), ("dbp", 1.89), ("heart_rate", 1.58)):
+        error = people[name].values - people[f"{name}_true"].values
+        assert error.std() == pytest.approx(sd, rel=0.02)
+        assert abs(np.corrcoef(error, people[f"{name}_true"].values)[0, 1]) < 0.03
+
+
+def test_values_lie_on_the_steps_that_people_s_values_have(people):
+    for name, steps in (("sbp", 3), ("height", 10), ("creatinine", 100), ("total_cholesterol", 1)):
+        assert np.abs(people[name].values * steps - np.round(people[name].values * steps)).max() < 1e-6
+
+
+def test_a_quota_fills_every_cell_as_nearly_as_the_number_allows(adults):
+    planned = adults.changed(demographics=adults.demographics.changed(quota=True))
+    twins = sample_twins(planned, np.arange(5000, 6000), seed=2)
+    women = float((twins["sex"] == "female").mean())
+    share = sum(float(r["share"]) for r in _rows(FIGURES / "us_demographics_adult.csv") if r["sex"] == "female")
+    total = sum(float(r["share"]) for r in _rows(FIGURES / "us_demographics_adult.csv"))
+    assert abs(women - share / total) < 0.006  # a random thousand has a standard error of 0.016
+    old = sum(float(r["share"]) for r in _rows(FIGURES / "us_demographics_adult.csv") if float(r["age_from"]) >= 60)
+    assert abs(float((twins["age"] >= 60).mean()) - old / total) < 0.006

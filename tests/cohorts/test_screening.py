@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from twinarm.cohorts import ScreeningError, load_population, sample_twins, screen
+from twinarm.cohorts.screening import SimulatedRules
 
 
 @dataclass(frozen=True)
@@ -92,3 +93,35 @@ def test_too_few_names_the_rule_that_turns_away_most(adults):
 def test_no_twins_are_refused(adults):
     with pytest.raises(ScreeningError, match="0 twins are wanted; ask for at least 1"):
         screen(adults, 0, 1)
+
+
+def pressure(twins):
+    """What a simulation might add: a number for most twins, none for those that it cannot simulate."""
+    value = np.where(twins["twin"].values % 10 == 3, np.nan, twins["sbp"].values + 5.0)
+    return twins.assign(baseline_pressure=("twin", value))
+
+
+SIMULATED = SimulatedRules((Rule("baseline_pressure < 130", "simulated pressure of 130 or more"),), pressure)
+
+
+def test_rules_on_what_is_simulated_come_last_and_the_counts_add_up(adults):
+    screening = screen(adults, 700, 4, MIDDLE_AGED, simulated=SIMULATED)
+    assert sum(screening.ledger.values()) + 700 == screening.candidates
+    assert "baseline_pressure" not in screening.cohort
+    eligible = screen(adults, 2500, 4, MIDDLE_AGED).cohort
+    passes = ~(pressure(eligible)["baseline_pressure"].values >= 130)  # a twin without a number passes
+    expected = eligible["twin"].values[passes][:700]
+    assert np.array_equal(screening.cohort["twin"].values, expected)
+    refused = screening.ledger["implausible baseline", "simulated pressure of 130 or more"]
+    assert refused == np.count_nonzero(~passes[eligible["twin"].values <= expected[-1]])
+
+
+def test_rules_on_what_is_simulated_leave_a_smaller_cohort_the_first_of_a_larger(adults):
+    large = screen(adults, 400, 4, simulated=SIMULATED).cohort
+    assert screen(adults, 90, 4, simulated=SIMULATED).cohort.identical(large.isel(twin=slice(0, 90)))
+
+
+def test_rules_on_what_nothing_simulates_are_refused(adults):
+    nothing = SimulatedRules((Rule("baseline_weight < 130", "heavy"),), pressure)
+    with pytest.raises(ScreeningError, match="baseline_weight"):
+        screen(adults, 10, 4, simulated=nothing)

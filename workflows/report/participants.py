@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...cohorts.screening import STAGES
 from ...trials.ledger import consort
 from .contents import RunContents
-from .drawing import Datum, Table
+from .drawing import Cell, Datum, Table
 from .flow import ArmFlow, Flow, Loss, Step
 
 
@@ -53,16 +54,17 @@ def _flow_of_table(contents: RunContents) -> Flow:
 
 
 def ledger_table(contents: RunContents) -> Table:
-    """Every row of the attrition ledger; the counts add up exactly."""
+    """Every row of the attrition ledger; the counts add up exactly. Of a rule also the share of those who pass it among
+    those who meet every rule before it."""
     labels = {arm.name: arm.label for arm in contents.protocol.arms}
     endpoints = {e.name: e.label for e in contents.protocol.endpoints}
-    rows = tuple(
-        (
-            row.stage,
-            labels.get(row.arm, row.arm),
-            endpoints.get(row.reason, row.reason),
-            Datum(row.count, f"{row.count:,}"),
-        )
-        for row in contents.ledger
-    )
-    return Table("Attrition ledger", ("Stage", "Arm", "Reason or analysis", "Count"), rows)
+    rows = []
+    reached = next((row.count for row in contents.ledger if row.stage == "candidates"), 0)
+    for row in contents.ledger:
+        passed: Cell = ""
+        if row.stage in STAGES and reached:
+            passed = Datum(1.0 - row.count / reached, f"{100.0 * (1.0 - row.count / reached):.1f} %")
+            reached -= row.count
+        reason = endpoints.get(row.reason, row.reason)
+        rows.append((row.stage, labels.get(row.arm, row.arm), reason, Datum(row.count, f"{row.count:,}"), passed))
+    return Table("Attrition ledger", ("Stage", "Arm", "Reason or analysis", "Count", "Pass the rule"), tuple(rows))

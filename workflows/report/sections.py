@@ -72,6 +72,9 @@ def _facts(contents: RunContents) -> tuple[tuple[str, Cell], ...]:
     if protocol.population is not None:
         rules = "; ".join(rule.rule for rule in protocol.population.eligibility) or "none"
         facts += [("Population", protocol.population.name), ("Eligibility", rules)]
+        simulated = "; ".join(rule.rule for rule in protocol.population.plausible_baseline)
+        if simulated:
+            facts.append(("Plausible at baseline", simulated))
         facts.append(("Twins in the bank", f"{protocol.population.twins:,}"))
     if protocol.subjects is not None:
         facts.append(("Subjects of the trial", f"{protocol.subjects:,}"))

@@ -59,11 +59,11 @@ def write_advance(name: str, program: Program, layout: Layout, method: Method, l
     taken = method.take(step)
     verdict = control.judge(taken.error, h, wanted, last, block.get("error"), method.order)
     accepted, wanted, kept = verdict.accepted & active, verdict.wanted, dict(taken.kept)
-    landed = lost = crossed = writer.truth(False)
+    landed = lost = writer.truth(False)
     if program.kinks:
         free = ~searching(block) if program.events else writer.truth(True)
-        landing = land(step, equations, taken, accepted & free, wanted)
-        accepted, wanted, crossed = accepted & ~landing.again, landing.wanted, landing.crossed
+        landing = land(step, equations, taken, accepted & free, wanted, method.first_stage)
+        accepted, wanted = accepted & ~landing.again, landing.wanted
         kept |= landing.kept
     if program.events:
         found = locate(block, equations, taken.y, t, h, accepted, wanted, rtol)
@@ -81,8 +81,8 @@ def write_advance(name: str, program: Program, layout: Layout, method: Method, l
         status = select(goes & status.equals(0.0), HANDED_OVER, status)
     if program.events:
         status = select(lost & status.equals(0.0), ROOT_NOT_FOUND, status)
-    if program.events or program.kinks:
-        block.put(select(landed | (crossed & accepted), 1.0, 0.0), "fresh")
+    if program.events:
+        block.put(select(landed, 1.0, 0.0), "fresh")
     block.put(select(accepted, end, t), "time")
     block.put(wanted, "wanted")
     block.put(select(accepted, verdict.error, block.get("error")), "error")
@@ -114,19 +114,20 @@ def _everywhere(writer: Writer, pointer: ir.Value, index: int) -> Number:
 def _begin(block: Block, fresh: Truth, equations: Equations, method: Method, tolerance: tuple[Number, Number]) -> None:
     """First stage, and first step where none is wanted, of the lanes whose state or inputs have changed."""
     t, y, wanted = block.get("time"), block.states(), block.get("wanted")
+    now = equations.observe_as_is(t, y)
     if equations.program.kinks:
-        now = equations.observe_as_is(t, y)
         wholes = [floor(x) for x in now.arguments]
         for row, values in (("switch", now.differences), ("argument", now.arguments), ("floor", wholes)):
             for i, value in enumerate(values):
                 block.put(select(fresh, value, block.get(row, i)), row, i)
         block.put(select(fresh, 0.0, block.get("landings")), "landings")
-    dy = equations.rhs(t, y)
     if method.first_stage:
         old = block.states(method.first_stage)
-        block.put_states([select(fresh, a, b) for a, b in zip(dy, old, strict=True)], method.first_stage)
+        block.put_states([select(fresh, a, b) for a, b in zip(now.dy, old, strict=True)], method.first_stage)
     unknown = fresh & (wanted <= 0.0)
-    first = block.writer.where_any(unknown, lambda: control.first_step(y, dy, block.get("stop") - t, tolerance), wanted)
+    first = block.writer.where_any(
+        unknown, lambda: control.first_step(y, now.dy, block.get("stop") - t, tolerance), wanted
+    )
     block.put(first, "wanted")
     block.put(select(unknown, control.MEMORY, block.get("error")), "error")
     block.put(block.writer.number(0.0), "fresh")

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .control import TINY, root_mean_square, scales
+from .control import TINY, root_mean_square, rough_reciprocal, scales
 from .equations import Equations
 from .step import Observed, Step, Taken
 from .switches import Sides
-from .values import Number, Truth, Writer, fma, maximum, minimum, select, sqrt
+from .values import Number, Truth, Writer, floor, fma, maximum, minimum, select, sqrt
 
 MATTERS = 0.05  # part of the tolerance that the time on the wrong side of a kink may cost
 AIM = 0.25  # of that, when a step is taken again; the cost of a change of slope falls with the square of the time
@@ -23,17 +23,16 @@ SECANTS = 8.0  # trials in a row after which a step is halved instead
 
 @dataclass(frozen=True)
 class Landing:
-    """What the kinks say of an accepted step: whether it is taken again with `wanted`, and whether it ends on other
-    sides than it began, so that the next one begins afresh; `kept` are rows that change with the state."""
+    """What the kinks say of an accepted step: whether it is taken again with `wanted`; `kept` are rows that change with
+    the state, with the sides at the end of the step from which the next one begins."""
 
     again: Truth
-    crossed: Truth
     wanted: Number
     kept: dict[str, list[Number]]
 
 
-def land(step: Step, equations: Equations, taken: Taken, accepted: Truth, wanted: Number) -> Landing:
-    """Judge an accepted step."""
+def land(step: Step, equations: Equations, taken: Taken, accepted: Truth, wanted: Number, first_stage: str) -> Landing:
+    """Judge an accepted step; `first_stage` is the row in which the method keeps its derivative for the next."""
     block, h, writer = step.block, step.h, step.writer
     sides, at_end = Sides.of(equations.program.kinks, block), taken.at_end()
     none = writer.number(2.0)
@@ -43,12 +42,20 @@ def land(step: Step, equations: Equations, taken: Taken, accepted: Truth, wanted
     part = minimum(maximum(part, 0.0), 1.0)
     beyond = (1.0 - part) * h
 
-    def cost() -> Number:
-        right = equations.observe_as_is(step.t + h, taken.y).dy
+    def right_side() -> list[Number]:
+        right = equations.observe_as_is(step.t + h, taken.y)
         scale = scales([maximum(abs(a), abs(b)) for a, b in zip(taken.y, step.y, strict=True)], step.rtol, step.atol)
-        return beyond * root_mean_square([(a - b) / s for a, b, s in zip(right, at_end.dy, scale, strict=True)])
+        wrong = [(a - b) * rough_reciprocal(s) for a, b, s in zip(right.dy, at_end.dy, scale, strict=True)]
+        return [beyond * root_mean_square(wrong), *right.dy, *right.differences, *right.arguments]
 
-    spent = writer.where_any(crossing, cost, writer.number(0.0))
+    used = [writer.number(0.0), *at_end.dy, *at_end.differences, *at_end.arguments]
+    spent, *found = writer.all_where_any(crossing, right_side, used)
+    states, pairs = len(at_end.dy), len(at_end.dy) + len(at_end.differences)
+    arguments = found[pairs:]
+    kept = {"switch": found[states:pairs], "argument": arguments}
+    kept["floor"] = [select(crossing, floor(x), whole) for x, whole in zip(arguments, sides.whole, strict=True)]
+    if first_stage:
+        kept[first_stage] = found[:states]
     trials = block.get("landings")
     peeks = accepted & ~crossing & ~(trials > 0.0) & _any(writer, [arc.beyond for arc in arcs])
     turn = writer.where_any(peeks, lambda: _first_turn(arcs, none), none)
@@ -60,9 +67,8 @@ def land(step: Step, equations: Equations, taken: Taken, accepted: Truth, wanted
     block.put(select(again, trials + 1.0, select(accepted, 0.0, trials)), "landings")
     return Landing(
         again=again,
-        crossed=crossing & ~again,
         wanted=select(again, select(peeks, turn * h, shorter), going),
-        kept={"switch": at_end.differences, "argument": at_end.arguments},
+        kept=kept,
     )
 
 

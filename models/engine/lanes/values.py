@@ -54,14 +54,23 @@ class Writer:
 
     def where_any(self, condition: Truth, compute: Callable[[], Number], otherwise: Number) -> Number:
         """`compute()` in the lanes where the condition holds, `otherwise` in the others; not computed where in none."""
+        return self.all_where_any(condition, lambda: [compute()], [otherwise])[0]
+
+    def all_where_any(
+        self, condition: Truth, compute: Callable[[], list[Number]], otherwise: list[Number]
+    ) -> list[Number]:
+        """As `where_any`, of several numbers that are computed together."""
         before = self.builder.block
         with self.builder.if_then(condition.any(), likely=False):
-            found = select(condition, compute(), otherwise)
+            found = [select(condition, new, old) for new, old in zip(compute(), otherwise, strict=True)]
             inside = self.builder.block
-        both = self.builder.phi(self.type_of(DOUBLE))
-        both.add_incoming(otherwise.ir, before)
-        both.add_incoming(found.ir, inside)
-        return Number(self, both)
+        merged = []
+        for new, old in zip(found, otherwise, strict=True):
+            both = self.builder.phi(self.type_of(DOUBLE))
+            both.add_incoming(old.ir, before)
+            both.add_incoming(new.ir, inside)
+            merged.append(Number(self, both))
+        return merged
 
     def intrinsic(self, name: str, *arguments: Number) -> Number:
         """A function of LLVM that the processor has as one instruction."""

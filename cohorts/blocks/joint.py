@@ -10,9 +10,9 @@ import numpy as np
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from ..models.expressions import ExpressionError, evaluate
-from ..models.model import Provenance
-from ..models.randomness import normals
+from ...models.expressions import ExpressionError, evaluate
+from ...models.model import Provenance
+from ...models.randomness import normals
 from .correlation import lower_factor, mix
 from .laws import Part, Scale, VariableName, from_normal_scale, to_normal_scale
 from .tables import TableFile
@@ -54,7 +54,8 @@ class Estimate(Part):
 class Joint(Part):
     """Variables that are jointly normal on their scales, conditional on `given`.
 
-    Either `mean` and `covariance` on those scales, in the order of the variables, or `estimate` from a table.
+    Either `mean` and `covariance` on those scales, in the order of the variables, or `estimate` from a table. With
+    `occasions` all of them are drawn anew at each occasion (inter-occasion variability): NAME_1, NAME_2 and so on.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Joint(Part):
     mean: tuple[float, ...] | None = None
     covariance: tuple[tuple[float, ...], ...] | None = None
     estimate: Estimate | None = None
+    occasions: Annotated[int, Field(ge=1, le=1000)] | None = None
 
     @model_validator(mode="after")
     def _moments_fit(self) -> Self:
@@ -76,6 +78,38 @@ class Joint(Part):
     @property
     def given(self) -> tuple[Given, ...]:
         return self.estimate.given if self.estimate else ()
+
+    @property
+    def slots(self) -> tuple[tuple[str, int], ...]:
+        """What is added to the names at each occasion, and its number from 0."""
+        return (("", 0),) if self.occasions is None else tuple((f"_{o + 1}", o) for o in range(self.occasions))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all that is drawn, occasion by occasion."""
+        return tuple(v.name + end for end, _ in self.slots for v in self.variables)
+
+    @property
+    def attrs(self) -> dict[str, dict[str, str]]:
+        """Attributes of every variable that is drawn."""
+        of_all = {"source": self.source, "provenance": self.provenance}
+        return {
+            v.name + end: {
+                "units": v.unit,
+                "long_name": v.label if self.occasions is None else f"{v.label}, occasion {slot + 1}",
+                **of_all,
+            }
+            for end, slot in self.slots
+            for v in self.variables
+        }
+
+    @property
+    def typical(self) -> dict[str, float]:
+        """Each member where its normal score is 0."""
+        mean = self.moments[0][len(self.given) :]
+        return {
+            v.name: float(from_normal_scale(np.asarray(m), v.scale)) for v, m in zip(self.variables, mean, strict=True)
+        }
 
     @cached_property
     def moments(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -112,8 +146,12 @@ class Joint(Part):
             # The independent score that, mixed with those before it, gives this z.
             known = mix(factor, [*scores, np.zeros_like(z)], i)
             scores.append((z - known) / factor[i, i])
+        slots = self.slots
+        own = [normals(seed, f"population.{v.name}", ids, len(slots)) for v in self.variables]
         drawn = {}
-        for i, variable in enumerate(self.variables, start=len(self.given)):
-            scores.append(normals(seed, f"population.{variable.name}", ids)[:, 0])
-            drawn[variable.name] = from_normal_scale(mean[i] + sd[i] * mix(factor, scores, i), variable.scale)
+        for end, slot in slots:
+            known_first = [*scores, *(z[:, slot] for z in own)]
+            for i, variable in enumerate(self.variables, start=len(self.given)):
+                z = mix(factor, known_first, i)
+                drawn[variable.name + end] = from_normal_scale(mean[i] + sd[i] * z, variable.scale)
         return drawn

@@ -1,0 +1,214 @@
+"""Cohorts of people who meet criteria, however rare they are.
+
+A candidate is a uniform draw from boxes that cover the region where the criteria are met (`pilot`), repeated until
+it meets them: an independent draw from the conditional law, with no weight. It is not exact where the boxes miss a
+part of the region: `missed` is the share of people, held back from the fit of the boxes, who lie outside them.
+
+Source: the conflict among criteria by the deletion filter of Chinneck & Dravnieks 1991, ORSA J Comput 3:157.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import cast
+
+import numpy as np
+import xarray as xr
+from scipy.special import ndtri
+
+from ...models.randomness import uniforms
+from ..population import Population
+from ..sampling import sample_twins
+from ..screening import Screening, screen
+from .clauses import CriteriaError, clauses_of, met, ranges, smallest_conflict
+from .cover import Cover
+from .pilot import PILOT, Pilot, Reached
+from .streams import columns_of, people_of
+
+OFTEN = 0.06  # from this prevalence in the pilot on, candidates of the population itself are screened
+MOST_ATTEMPTS = 20_000
+
+
+@dataclass(frozen=True)
+class Conditional:
+    """The law of a population's twins given criteria; `draw` gives candidate k for every k, like `sample_twins`."""
+
+    population: Population
+    reading: Population = field(repr=False)
+    clauses: tuple[str, ...]
+    seed: int
+    reached: Reached
+
+    @property
+    def waves(self) -> tuple[int, ...]:
+        """How many proposals are tried together, one wave after another; all are used up in under 1 % of candidates."""
+        enough = int(np.ceil(np.log(0.01) / np.log1p(-min(self.reached.acceptance, 0.99))))
+        sizes = [1]
+        while sum(sizes) < enough:
+            sizes.append(2 * sizes[-1])
+        return tuple(sizes)
+
+    def draw(self, ids: np.ndarray) -> xr.Dataset:
+        """The candidates with the given ids, each meeting the criteria; a function of (seed, criteria, id) alone.
+
+        Raises
+        ------
+        CriteriaError
+            Hardly any proposal meets the criteria.
+        """
+        ids, space, waves = np.asarray(ids, dtype=np.int64), self.reached.space, self.waves
+        place, scores = np.empty((ids.size, space.size)), np.empty((ids.size, len(space.normal)))
+        pending, turn = np.arange(ids.size), 0
+        while pending.size:
+            if turn * sum(waves) > MOST_ATTEMPTS:
+                raise CriteriaError(f"{' and '.join(self.clauses)}: hardly anybody meets this; loosen a criterion")
+            proposals, first = self._proposals(ids[pending], turn, sum(waves)), 0
+            left = np.arange(pending.size)
+            for size in waves:
+                if not left.size:
+                    break
+                at, free = (part[left, first : first + size].reshape(left.size * size, -1) for part in proposals)
+                tried = space.scores(at, free)
+                streams = space.streams(self.seed, at, tried)
+                people = people_of(self.reading, np.repeat(ids[pending[left]], size), streams)
+                good = np.logical_and.reduce([met(clause, people) for clause in self.clauses])
+                chosen = good.reshape(-1, size).argmax(axis=1) + size * np.arange(left.size)
+                found = good[chosen]
+                place[pending[left[found]]], scores[pending[left[found]]] = at[chosen[found]], tried[chosen[found]]
+                left, first = left[~found], first + size
+            pending, turn = pending[left], turn + 1
+        # The sampler hands its seed on to `uniforms` and `normals`, which take streams in its place.
+        twins = sample_twins(self.population, ids, cast(int, space.streams(self.seed, place, scores)))
+        return twins.assign_attrs(seed=self.seed, criteria=" and ".join(self.clauses))
+
+    def _proposals(self, ids: np.ndarray, turn: int, attempts: int) -> tuple[np.ndarray, np.ndarray]:
+        """Places (candidate, attempt, coordinate) and free normal scores (candidate, attempt, stream)."""
+
+        def numbers(name: str) -> np.ndarray:
+            return uniforms(self.seed, f"criteria.{turn}.{name}", ids, attempts).reshape(-1)
+
+        space, cover, rows = self.reached.space, self.reached.cover, ids.size * attempts
+        inside = columns_of([numbers(f"within.{i}") for i in range(space.size)], rows)
+        free = columns_of([numbers(f"{purpose}.{index}") for purpose, index in space.normal], rows)
+        place = cover.place(numbers("box"), inside)
+        return place.reshape(ids.size, attempts, -1), ndtri(free).reshape(ids.size, attempts, -1)
+
+
+@dataclass(frozen=True)
+class _Rule:
+    rule: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class CriteriaCohort:
+    """Twins that meet criteria, and how they were found.
+
+    `law` is the conditional law that they were drawn from, None where candidates of the population were screened;
+    `prevalence` the share of the population's candidates that meet the criteria. The twins are independent draws
+    without weights, so that their effective number is their number.
+    """
+
+    screening: Screening
+    clauses: tuple[str, ...]
+    prevalence: float
+    law: Conditional | None
+
+    @property
+    def cohort(self) -> xr.Dataset:
+        return self.screening.cohort
+
+    @property
+    def effective(self) -> float:
+        """Effective sample size, less the share of the law that the boxes miss."""
+        return self.cohort.sizes["twin"] * (1 - self.law.reached.missed if self.law else 1.0)
+
+
+def sample_criteria(population: Population, where: Sequence[str], twins: int, seed: int) -> CriteriaCohort:
+    """The first `twins` plausible candidates among those who meet criteria, however few they are.
+
+    Where less than 5 % of the population's candidates meet them, candidate k is drawn from the conditional law;
+    where more do, candidate k is the population's own and those who do not meet them fail screening.
+
+    Raises
+    ------
+    CriteriaError
+        As `condition`.
+    ScreeningError
+        Nearly all who meet the criteria are implausible; the message names the rule.
+    """
+    clauses = clauses_of(where)
+    law = condition(population, where, seed)
+    if law is not None:
+        among = law_of(population, seed).reached.prevalence if population.blocks.where else 1.0
+        found = screen(population, twins, seed, draw=law.draw)
+        return CriteriaCohort(found, clauses, law.reached.prevalence / among, law)
+    found = screen(population, twins, seed, tuple(_Rule(clause, f"not {clause}") for clause in clauses))
+    failed = sum(count for (stage, _), count in found.ledger.items() if stage != "implausible")
+    cohort = found.cohort.assign_attrs(criteria=" and ".join(clauses))
+    return CriteriaCohort(replace(found, cohort=cohort), clauses, twins / (twins + failed), None)
+
+
+def condition(population: Population, where: Sequence[str], seed: int) -> Conditional | None:
+    """The law of twins that meet criteria, or None where they are common enough to screen for them.
+
+    Raises
+    ------
+    CriteriaError
+        A criterion that cannot be read, or criteria that no twin meets: the message names the fewest of them that
+        exclude each other.
+    """
+    clauses = clauses_of((*population.blocks.where, *clauses_of(where)))
+    pilot = Pilot.of(population.at_large, clauses, seed)
+    people = pilot.round(0, Cover.whole(pilot.space.size), PILOT).people
+    share = np.logical_and.reduce([met(clause, people) for clause in clauses]).mean()
+    if share >= OFTEN or population.blocks.subjects is not None:
+        return None
+    return _law(pilot, people)
+
+
+@lru_cache(maxsize=8)
+def law_of(population: Population, seed: int) -> Conditional:
+    """The law of a population that is itself stated with criteria (`where`).
+
+    Where they are common (OFTEN) the boxes are the whole range, and nothing of the law is missed.
+
+    Raises
+    ------
+    CriteriaError
+        No twin of the population at large meets the criteria.
+    """
+    clauses = clauses_of(population.blocks.where)
+    pilot = Pilot.of(population.at_large, clauses, seed)
+    whole = Cover.whole(pilot.space.size)
+    people = pilot.round(0, whole, PILOT).people
+    share = float(np.logical_and.reduce([met(clause, people) for clause in clauses]).mean())
+    if share < OFTEN:
+        return _law(pilot, people)
+    return Conditional(pilot.population, pilot.reading, clauses, seed, Reached(pilot.space, whole, share, share, 0.0))
+
+
+def _law(pilot: Pilot, people: Mapping[str, np.ndarray]) -> Conditional:
+    reached = pilot.approach()
+    if reached is None:
+        raise CriteriaError(_conflict(pilot, people))
+    return Conditional(pilot.population, pilot.reading, pilot.clauses, pilot.seed, reached)
+
+
+def _conflict(pilot: Pilot, people: Mapping[str, np.ndarray]) -> str:
+    def can_be_met(some: tuple[str, ...]) -> bool:
+        if np.logical_and.reduce([met(clause, people) for clause in some]).any():
+            return True
+        return replace(pilot, clauses=some).approach() is not None
+
+    conflict = smallest_conflict(pilot.clauses, can_be_met)
+    name, spans = pilot.population.name, ranges(conflict, people)
+    if len(conflict) == 1:
+        return f"no twin of {name} meets {conflict[0]!r}; among {PILOT} candidates {spans}. Correct that criterion"
+    said = ", ".join(map(repr, conflict[:-1])) + f" and {conflict[-1]!r}"
+    return (
+        f"no twin of {name} meets {said} together; among {PILOT} candidates {spans}. "
+        f"Drop or loosen one of these {len(conflict)}"
+    )

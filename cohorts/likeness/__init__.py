@@ -1,0 +1,1 @@
+"""How like real people twins are, whom they represent, and whether they give anybody away."""

@@ -1,0 +1,259 @@
+"""Cohorts in files: .csv (units in the header: `weight [kg]`), .parquet (units in the metadata) and .zarr.
+
+A table of real people is read in the same way; values in another unit of the same kind are converted, once, here.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ..models.units import UnitsError, quantity
+from ..trials.csv_table import MOSTLY, Table, TableError, is_missing, number_of, read_table
+from . import store
+from .run_folder import RunError, sync_file, sync_folder
+
+SUFFIXES = (".csv", ".parquet", ".zarr")
+LINE = "line"  # coordinate of people read from a .csv: the line of the file, counted from 1
+ROWS = 10_000  # written at a time to a .csv
+CHUNK = 50_000  # twins of a chunk of a .zarr; each is a file that is made durable
+_HEADER = re.compile(r"(?P<name>.*?)\s*\[(?P<unit>[^\]]*)\]")
+
+
+def check_out(out: Path, suffixes: tuple[str, ...] = SUFFIXES) -> None:
+    """Refuse a place that cannot be written to, before anything is spent.
+
+    Raises
+    ------
+    RunError
+        Another suffix, something is there already, or .parquet without pyarrow.
+    """
+    if out.suffix not in suffixes:
+        raise RunError(f"{out} has the suffix {out.suffix!r}; end it in {' or '.join(suffixes)}")
+    if out.exists():
+        raise RunError(f"{out} is already there; give another name")
+    if out.suffix == ".parquet":
+        _pyarrow()
+    inside = next(folder for folder in (out.parent, *out.absolute().parents) if folder.exists())
+    if not inside.is_dir() or not os.access(inside, os.W_OK):
+        raise RunError(f"{inside} is no folder that can be written to; give another --out")
+
+
+def write_cohort(out: Path, cohort: xr.Dataset) -> None:
+    """Write a cohort; the file appears under its name whole or not at all."""
+    write_blocks(out, iter([cohort]), cohort.sizes["twin"])
+
+
+def write_blocks(out: Path, blocks: Iterator[xr.Dataset], twins: int) -> None:
+    """Write a cohort of so many twins that comes block by block, in the memory of one block."""
+    check_out(out)
+    first = next(blocks)  # nothing is made before there is something to write
+    out.parent.mkdir(parents=True, exist_ok=True)
+    every = chain([first], blocks)
+    if out.suffix == ".zarr":
+        store.save_blocks(out, _cut(every, CHUNK), twins, CHUNK)
+        return
+    with _whole(out) as part:
+        (_write_parquet if out.suffix == ".parquet" else _write_csv)(part, every)
+
+
+def _cut(blocks: Iterable[xr.Dataset], twins: int) -> Iterator[xr.Dataset]:
+    """The same twins in blocks of so many, the last with what is left."""
+    kept: list[xr.Dataset] = []
+    for block in blocks:
+        kept.append(block)
+        while sum(one.sizes["twin"] for one in kept) >= twins:
+            joined = xr.concat(kept, dim="twin", combine_attrs="override") if len(kept) > 1 else kept[0]
+            yield joined.isel(twin=slice(twins))
+            kept = [joined.isel(twin=slice(twins, None))]
+    if len(kept) > 1 or kept[0].sizes["twin"]:
+        yield xr.concat(kept, dim="twin", combine_attrs="override")
+
+
+@contextmanager
+def _whole(out: Path) -> Iterator[Path]:
+    """A file to write that takes its name only when it is complete."""
+    part = out.with_name(f".{out.name}.{uuid.uuid4().hex}.part")
+    try:
+        yield part
+        sync_file(part)
+        part.replace(out)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    sync_folder(out.parent)
+
+
+def _write_csv(part: Path, blocks: Iterable[xr.Dataset]) -> None:
+    with part.open("w", encoding="utf-8", newline="") as file:
+        lines = csv.writer(file, lineterminator="\n")
+        names: list[str] = []
+        for block in blocks:
+            if not names:
+                names = ["twin", *map(str, block.data_vars)]
+                lines.writerow([_titled(name, str(block[name].attrs.get("units", "1"))) for name in names])
+            for first in range(0, block.sizes["twin"], ROWS):
+                some = [block[name].values[first : first + ROWS].tolist() for name in names]
+                lines.writerows(zip(*some, strict=True))
+
+
+def _titled(name: str, unit: str) -> str:
+    return name if unit == "1" else f"{name} [{unit}]"
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise RunError(".parquet needs pyarrow: `pip install 'twinarm[parquet]'`, or use .csv or .zarr") from None
+    return pyarrow
+
+
+def _write_parquet(part: Path, blocks: Iterable[xr.Dataset]) -> None:
+    arrow = _pyarrow()
+    with ExitStack() as opened:
+        writer = None
+        for block in blocks:
+            names = ["twin", *map(str, block.data_vars)]
+            arrays = [arrow.array(block[name].values) for name in names]
+            if writer is None:
+                fields = [
+                    arrow.field(name, array.type, metadata={str(k): str(v) for k, v in block[name].attrs.items()})
+                    for name, array in zip(names, arrays, strict=True)
+                ]
+                attributes = {"twinarm": json.dumps({str(k): v for k, v in block.attrs.items()}, default=str)}
+                schema = arrow.schema(fields, metadata=attributes)
+                writer = opened.enter_context(arrow.parquet.ParquetWriter(part, schema))
+            writer.write_table(arrow.Table.from_arrays(arrays, schema=schema))
+
+
+def read_cohort(path: Path) -> xr.Dataset:
+    """A cohort that `write_cohort` wrote, or another table with one row a person.
+
+    Raises
+    ------
+    RunError, TableError
+        No such file, another format, or cells that cannot be read: one line a fault.
+    """
+    return read_people(path, {}, {})
+
+
+def read_people(path: Path, columns: Mapping[str, str], units: Mapping[str, str]) -> xr.Dataset:
+    """People of a table, one a row, in the units of `units` (variable -> unit) where the table states its own.
+
+    Parameters
+    ----------
+    columns : variable -> name of the column, where they differ.
+    units : units to convert to, "" to take a variable as it stands. With `units` given, columns that it does not
+        name are left out.
+
+    Raises
+    ------
+    RunError, TableError
+        No such file or format, a column that is not there, a cell that is no number, a unit that does not convert.
+    """
+    if not path.exists():
+        raise RunError(f"{path}: there is no such file; give a cohort or table (.csv, .csv.gz, .parquet or .zarr)")
+    if path.suffix == ".zarr":
+        found = store.load(path)
+    elif path.suffix == ".parquet":
+        found = _from_parquet(path)
+    elif path.suffixes[-2:] == [".csv", ".gz"] or path.suffix == ".csv":
+        found = _from_csv(path, columns, units)
+    else:
+        raise RunError(f"{path} has the suffix {path.suffix!r}; give a .csv, .csv.gz, .parquet or .zarr")
+    if "twin" not in found.sizes:
+        raise RunError(f"{path} has no people along `twin`; give a cohort")
+    renamed = {column: name for name, column in columns.items() if column in found and name != column}
+    missing = [column for column in columns.values() if column not in found]
+    if missing:
+        raise RunError(f"{path} has no column {', '.join(missing)}; it has {', '.join(map(str, found.data_vars))}")
+    found = found.drop_vars([name for name in renamed.values() if name in found]).rename(renamed)
+    if units:
+        found = found[[name for name in found.data_vars if name in units]]
+    return xr.Dataset(
+        {name: _converted(path, str(name), values, units.get(str(name))) for name, values in found.data_vars.items()},
+        coords=found.coords,
+        attrs=found.attrs,
+    )
+
+
+def _converted(path: Path, name: str, values: xr.DataArray, unit: str | None) -> xr.DataArray:
+    stated = str(values.attrs.get("units", ""))
+    if not unit or stated in ("", unit):
+        return values
+    try:
+        zero, one = quantity(f"0 {stated}", unit), quantity(f"1 {stated}", unit)
+    except UnitsError:
+        message = f"{path}: column {name} is in {stated}, which does not convert to {unit}; correct its header"
+        raise RunError(message) from None
+    return (zero + (one - zero) * values).assign_attrs({**values.attrs, "units": unit})
+
+
+def _from_csv(path: Path, columns: Mapping[str, str], units: Mapping[str, str]) -> xr.Dataset:
+    table = read_table(path)
+    wanted = set(columns.values()) | (set(units) - set(columns))
+    variables: dict[str, Any] = {}
+    twin = np.arange(len(table.lines), dtype=np.int64)
+    for title in list(table.columns):
+        match = _HEADER.fullmatch(title)
+        name, unit = (match["name"], match["unit"]) if match else (title, "")
+        if name == "twin":
+            numbers = table.numbers(title, "twin ids", {})
+            if numbers is not None and np.isfinite(numbers).all() and np.unique(numbers).size == numbers.size:
+                twin = numbers.astype(np.int64)
+            continue
+        if units and name not in wanted:
+            continue
+        if all(is_missing(cell) for cell in table.columns[title]):
+            continue
+        renamed = next((variable for variable, column in columns.items() if column == name), name)
+        is_measured = units.get(renamed, "") not in ("", "1")  # words have no unit
+        values = table.numbers(title, name, {}) if is_measured else _values(table, title)
+        if values is not None:
+            # In a cohort what stands without unit has none; a table of others may just not state it.
+            has_none = values.dtype.kind in "UO" or not units
+            variables[name] = ("twin", values, {"units": unit} if unit else {"units": "1"} if has_none else {})
+    table.raise_faults()
+    return xr.Dataset(variables, coords={"twin": ("twin", twin), LINE: ("twin", np.array(table.lines))})
+
+
+def _values(table: Table, title: str) -> np.ndarray | None:
+    """A column as numbers where most cells are, else as words, any number of them (genotypes)."""
+    cells = [cell for cell in table.columns[title] if not is_missing(cell)]
+    if sum(number_of(cell) is not None for cell in cells) >= MOSTLY * len(cells):
+        return table.covariate(title, title)
+    return np.array(["" if is_missing(cell) else cell for cell in table.columns[title]])
+
+
+def _from_parquet(path: Path) -> xr.Dataset:
+    arrow = _pyarrow()
+    try:
+        table = arrow.parquet.read_table(path)
+    except (arrow.ArrowException, OSError) as error:
+        raise RunError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from None
+    variables = {}
+    for field, column in zip(table.schema, table.columns, strict=True):
+        values = np.asarray(column.to_numpy())
+        values = np.array(values.tolist(), dtype=str) if values.dtype.kind == "O" else values
+        attrs = {key.decode(): text.decode() for key, text in (field.metadata or {}).items()}
+        variables[field.name] = ("twin", values, {k: v for k, v in attrs.items() if not k.startswith("PARQUET:")})
+    twin = variables.pop("twin", ("twin", np.arange(table.num_rows), {}))
+    stated = (table.schema.metadata or {}).get(b"twinarm")
+    attributes = json.loads(stated) if stated else {}
+    return xr.Dataset(variables, coords={"twin": twin}, attrs=attributes)
+
+
+__all__ = ["TableError", "check_out", "read_cohort", "read_people", "write_blocks", "write_cohort"]
