@@ -224,13 +224,18 @@ def summary(row: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--only", nargs="+", choices=sorted(WORKLOADS), default=list(WORKLOADS))
+    parser.add_argument(
+        "--only", nargs="+", choices=sorted(WORKLOADS), default=list(WORKLOADS),
+        help="some of the workloads; the figures of the others stay as they are in --out",
+    )  # fmt: skip
     parser.add_argument("--peer-python", default=sys.executable, help="interpreter of the environment with the peers")
     parser.add_argument("--out", type=Path, help="write the figures here as JSON, and beside it as Markdown")
     arguments = parser.parse_args()
     versions = installed(arguments.peer_python)
     found: dict[str, Any] = {"machine": described() | {"fma_peak": fma_peak()}, "peers": versions, "workloads": {}}
     print(json.dumps(found, indent=1), flush=True)
+    if arguments.out and arguments.out.exists():
+        found["workloads"] = json.loads(arguments.out.read_text())["workloads"]
     with tempfile.TemporaryDirectory() as scratch:
         for name in arguments.only:
             result = measure(name, found["machine"]["fma_peak"], arguments.peer_python, Path(scratch), versions)
