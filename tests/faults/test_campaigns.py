@@ -1,4 +1,4 @@
-"""Short campaigns: nothing lost and nothing doubled after deaths, crashes, damage and poison. `campaign.py` has long ones.
+"""Short campaigns: nothing lost and nothing doubled after deaths, crashes, damage and poison (long: `campaign.py`).
 
 Each is done by a process of its own, as the sweeps fork and want no threads beside them.
 """
