@@ -16,10 +16,10 @@ RUN := $(VENV)/bin/python -m
 PYTEST := $(RUN) pytest
 QUICK := not slow and not validation and not slurm
 
-.PHONY: help install demo test test-slow test-all test-slurm test-analysis verification coverage lint format types notebooks wheel-test clean
+.PHONY: help install demo test test-slow test-all test-slurm test-analysis verification coverage faults lint format types notebooks wheel-test clean
 
 help:
-	@echo "make demo | test | test-all | verification | lint | format | types | notebooks | wheel-test | coverage | clean"
+	@echo "make demo | test | test-all | verification | faults | lint | format | types | notebooks | wheel-test | coverage | clean"
 
 $(READY): pyproject.toml $(LOCK)
 	@$(PYTHON) -c '$(NEW_ENOUGH)' 2>/dev/null || { echo "error: twinarm needs Python 3.11 or newer," \
@@ -55,6 +55,10 @@ test-analysis: $(READY)
 # The figures that a reader of evidence asks for: fails if one misses its limit.
 verification: $(READY)
 	$(RUN) twinarm.models.verification --out benchmarks/results
+
+# Deaths, crash points, damage and poison in full: about an hour on two idle cores.
+faults: $(READY)
+	nice $(VENV)/bin/python tests/faults/campaign.py --out benchmarks/results
 
 wheel-test: $(READY)
 	$(PYTEST) tests/house/test_wheel.py

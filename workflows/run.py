@@ -197,10 +197,16 @@ def write_ledger(folder: RunFolder, manifest: Manifest, outcomes: xr.Dataset, re
 @contextmanager
 def reachable(connected: Connection) -> Iterator[None]:
     """An error that comes of a scheduler that is gone is said as that."""
+    from distributed import CancelledError
+    from distributed.comm import CommClosedError
+
     try:
         yield
+    except RunError:
+        raise
     except Exception as error:
-        if connected.made is None or connected.made.status == "running" or isinstance(error, RunError):
+        is_open = connected.made is None or connected.made.status == "running"
+        if is_open and not isinstance(error, (CommClosedError, CancelledError)):  # the status lags behind
             raise
         raise RunError(f"the cluster was lost ({type(error).__name__}); {GO_ON}", 75) from error
 
