@@ -47,7 +47,7 @@ def test_no_permission(twinarm, closed, tmp_path):
         ("certificates", closed / "tls"),
         ("cohort", "sample", "toy-people.yaml", "--twins", 2, "--out", closed / "c" / "people.csv"),
     ):
-        assert one_line(twinarm(*words), 2, f"{closed}/")
+        assert one_line(twinarm(*words), 2, f"{closed}")
     assert list(closed.iterdir()) == []
 
 
