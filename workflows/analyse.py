@@ -17,6 +17,7 @@ from ..trials.protocol import Analysis, Protocol
 from ..trials.protocol_writer import write_protocol
 from . import store
 from .fits import load_fit, save_fit
+from .lazy import lazily
 from .records import analysis_source
 from .run_folder import RunError, RunFolder, json_bytes, locked, write_atomic
 from .seal import seal
@@ -39,7 +40,7 @@ def analyse_run(
     if results is None:
         from ..trials.observe import observe
 
-        subjects = observe(protocol, store.load(folder.cohort), outcomes)
+        subjects = observe(protocol, lazily(folder.cohort), outcomes)
         data = {a.endpoint: _data(protocol, subjects, a) for a in protocol.analyses}
         results = fit_all(folder, protocol, data, inputs) | {"outcomes": outcomes_digest}
         write_atomic(folder.results, json_bytes(results))

@@ -26,6 +26,10 @@ from .store import DamagedStore, Place, empty_block, hash_arrays, load, read_blo
 MACHINE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ESTALE)
 
 
+# Twins that are simulated in one call: their trajectories are what takes memory, so it does not grow with the block.
+AT_ONCE = 2048
+
+
 class BadBlock(RuntimeError):
     """A simulation that came back without error but is no result, or processes that cannot be started."""
 
@@ -124,9 +128,9 @@ def simulate_rows(this: Bench, place: Place, arm: Arm, twins: xr.Dataset) -> Don
 
 
 def halve(attempt: Callable[[slice], None], count: int) -> dict[int, str]:
-    """Try rows 0 .. count - 1; what fails is halved until the bad rows stand alone. Returns row -> reason."""
+    """Try rows 0 .. count - 1, some at once; what fails is halved until the bad rows stand alone. Row -> reason."""
     bad: dict[int, str] = {}
-    stack = [(0, count)]
+    stack = [(first, min(first + AT_ONCE, count)) for first in range(0, count, AT_ONCE)]
     while stack:
         first, stop = stack.pop()
         try:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
-
-import xarray as xr
 
 from ..trials.protocol import Protocol
 from . import store
 from .analyse import results_inputs
-from .prepare import differences, screened
+from .lazy import lazily
+from .prepare import Screened, differences
 from .records import block_key, key_parts, read_record, simulation_source, twins_digest
 from .run_folder import Manifest, RunFolder, protocol_of, read_manifest
 
@@ -62,34 +62,39 @@ def changes_of(folder: RunFolder, protocol: Protocol) -> Changes:
         return Changes((Step("all arms", 1, 1, "nothing is there yet"), Step("analysis", 1, 1, "nothing is there yet")))
     manifest = read_manifest(folder)
     before = protocol_of(manifest)
-    cohort = _cohort(folder, before, protocol)
-    steps = [step for arm in protocol.arms for step in _arm(folder, manifest, before, protocol, cohort, arm.name)]
+    blocks = _blocks(folder, before, protocol, manifest.block)
+    steps = [step for arm in protocol.arms for step in _arm(folder, manifest, before, protocol, blocks, arm.name)]
     is_same = protocol.digest == manifest.protocol
     steps.append(_analysis(folder, protocol, any(step.count for step in steps), is_same))
     return Changes(tuple(steps), None if is_same else differences(manifest, protocol))
 
 
-def _cohort(folder: RunFolder, before: Protocol, protocol: Protocol) -> xr.Dataset:
-    """The cohort of a protocol: the stored one where nothing of it changed."""
+def _blocks(folder: RunFolder, before: Protocol, protocol: Protocol, size: int) -> list[tuple[int, str]]:
+    """First row of each block of a protocol's cohort and the digest of its rows; the stored cohort where it stands."""
     if (before.population, before.seed) == (protocol.population, protocol.seed):
         try:
-            return store.load(folder.cohort)
+            cohort = lazily(folder.cohort)
+            rows = range(0, cohort.sizes["twin"], size)
+            return [(first, twins_digest(cohort, slice(first, first + size))) for first in rows]
         except store.DamagedStore:
             pass
-    return screened(protocol)[0]
+    blocks = enumerate(store.cut(Screened(protocol), size))
+    return [(number * size, twins_digest(block, slice(None))) for number, block in blocks]
 
 
 def _arm(
-    folder: RunFolder, manifest: Manifest, before: Protocol, protocol: Protocol, cohort: xr.Dataset, name: str
+    folder: RunFolder,
+    manifest: Manifest,
+    before: Protocol,
+    protocol: Protocol,
+    blocks: Sequence[tuple[int, str]],
+    name: str,
 ) -> list[Step]:
     """Steps of one arm, one for each reason; a single one that says so where every block stands."""
     arm, source = protocol.arm(name), simulation_source(protocol)
-    size, rows = manifest.block, cohort.sizes["twin"]
-    total = -(-rows // size)
+    total = len(blocks)
     why: Counter[str] = Counter()
-    for block in range(total):
-        first, stop = block * size, min((block + 1) * size, rows)
-        twins = twins_digest(cohort, slice(first, stop))
+    for block, (first, twins) in enumerate(blocks):
         keeps = protocol.keep is not None and protocol.keep.twins > first
         record = read_record(folder, name, block)
         if record is not None and record.key == block_key(protocol, arm, twins, keeps, source):

@@ -19,9 +19,9 @@ from typing import Any, Literal
 
 from ..models.model import Status
 from .block import bench, fault_of
+from .lazy import lazily
 from .records import Record, read_record, twins_digest
 from .run_folder import RunError, RunFolder
-from .store import load
 from .versions import require_versions, versions
 from .worker import work
 
@@ -87,7 +87,7 @@ def survey(folder: RunFolder, share: slice = slice(None)) -> Survey:
     `share` picks blocks by number; all of them by default.
     """
     this = bench(folder)
-    cohort = load(folder.cohort)
+    cohort = lazily(folder.cohort)
     valid, missing, keys = [], [], {}
     for block in range(this.manifest.blocks)[share]:
         first, stop = this.manifest.span(block)

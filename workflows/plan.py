@@ -13,7 +13,7 @@ import numpy as np
 from ..trials.measures import outcome_coords, outcome_layout
 from ..trials.protocol import Protocol
 from ..trials.protocol_file import require_simulation
-from .prepare import choose_block, pilot, screened
+from .prepare import Screened, choose_block, pilot
 
 MOST_SCREENED = 256
 
@@ -50,7 +50,8 @@ def plan(protocol: Protocol, out: Path, workers: int, block: int | None = None) 
     twins = protocol.population.twins
     few = min(twins, MOST_SCREENED)
     small = protocol.model_copy(update={"population": protocol.population.model_copy(update={"twins": few})})
-    cohort, candidates, _ = screened(small)
+    found = Screened(small)
+    cohort = found.first(few)
     tried = pilot(protocol, cohort)
     size = block or choose_block(tried.seconds_per_twin, twins, workers)
     arms = len(protocol.arms)
@@ -68,7 +69,7 @@ def plan(protocol: Protocol, out: Path, workers: int, block: int | None = None) 
         arms=arms,
         block=size,
         blocks=-(-twins // size),
-        candidates=round(candidates * twins / few),
+        candidates=round(found.candidates * twins / few),
         seconds_per_twin=tried.seconds_per_twin,
         seconds=tried.seconds_per_twin * twins / workers,
         workers=workers,

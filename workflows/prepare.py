@@ -7,22 +7,25 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
-from ..cohorts import load_population, screen
+from ..cohorts import load_population
+from ..cohorts.screening import screened
 from ..trials.baseline import simulated_rules
 from ..trials.measures import Layout, outcome_coords, outcome_layout
 from ..trials.protocol import Protocol
 from ..trials.protocol_writer import write_protocol
 from ..trials.simulate import simulate_block
 from . import store
+from .block import AT_ONCE
 from .cluster import Connection
 from .executor import FIRST_PATIENCE, call_off
+from .lazy import lazily
 from .records import simulation_source
 from .run_folder import (
     Manifest,
@@ -36,12 +39,12 @@ from .run_folder import (
 from .seal import remove_broken, seal
 from .versions import versions
 
-MOST_TWINS_PER_BLOCK = 10_000
-MOST_BLOCKS = 100_000
+MOST_TWINS_PER_BLOCK = 20_000
+MOST_BLOCKS = 10_000
 SECONDS_PER_BLOCK = 1.5
 LEAST_SECONDS_PER_BLOCK = 0.2
 PILOT_SECONDS = 0.3
-PILOT_TWINS = 64
+PILOT_TWINS = AT_ONCE
 OURS = {"protocol.yaml", "cohort.zarr", "outcomes.zarr", "kept.zarr", "records", "seal.json", "tmp"}
 
 
@@ -54,17 +57,42 @@ class Pilot:
     kept: xr.Dataset | None
 
 
-def screened(protocol: Protocol) -> tuple[xr.Dataset, int, tuple[dict[str, str | int], ...]]:
-    """Cohort of a protocol, candidates looked at, and counts of who did not pass."""
-    assert protocol.population is not None
-    found = screen(
-        load_population(protocol.population.name),
-        protocol.population.twins,
-        protocol.seed,
-        protocol.population.eligibility,
-        simulated=simulated_rules(protocol),
-    )
-    return found.cohort, found.candidates, screening_counts(found.ledger)
+@dataclass
+class Screened:
+    """The cohort of a protocol as it is found, block by block, and once it is through what became of the candidates."""
+
+    protocol: Protocol
+    candidates: int = 0
+    screening: tuple[dict[str, str | int], ...] = ()
+    head: list[xr.Dataset] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        chosen = self.protocol.population
+        assert chosen is not None
+        rules = simulated_rules(self.protocol)
+        self._found = screened(
+            load_population(chosen.name), chosen.twins, self.protocol.seed, chosen.eligibility, simulated=rules
+        )
+
+    def first(self, count: int) -> xr.Dataset:
+        """The first twins, so many or all of the cohort."""
+        while sum(block.sizes["twin"] for block in self.head) < count and (block := self._next()) is not None:
+            self.head.append(block)
+        return xr.concat(self.head, dim="twin", combine_attrs="override").isel(twin=slice(count))
+
+    def __iter__(self) -> Iterator[xr.Dataset]:
+        """All blocks, once."""
+        while self.head:
+            yield self.head.pop(0)
+        while (block := self._next()) is not None:
+            yield block
+
+    def _next(self) -> xr.Dataset | None:
+        found = next(self._found, None)
+        if found is None:
+            return None
+        self.candidates, self.screening = found.candidates, screening_counts(found.ledger)
+        return found.cohort
 
 
 def screening_counts(ledger: Mapping[tuple[str, str], int]) -> tuple[dict[str, str | int], ...]:
@@ -143,15 +171,14 @@ def _simulate(protocol: Protocol, cohort: xr.Dataset, rows: slice) -> xr.Dataset
 def choose_block(seconds_per_twin: float, twins: int, workers: int) -> int:
     """Twins a block: about a second and a half of work over all arms, less where workers would stand idle.
 
-    >>> choose_block(0.01, 100_000, 2), choose_block(0.01, 200, 8), choose_block(1e-6, 10**9, 2)
-    (152, 24, 10000)
+    >>> choose_block(0.01, 100_000, 2), choose_block(0.01, 200, 8), choose_block(1e-6, 10**6, 2)
+    (152, 24, 20000)
     """
     wanted = SECONDS_PER_BLOCK / max(seconds_per_twin, 1e-9)
     share = twins / (4 * workers)
     least = LEAST_SECONDS_PER_BLOCK / max(seconds_per_twin, 1e-9)
-    size = max(min(wanted, max(share, least)), twins / MOST_BLOCKS, 1)
-    rounded = 8 * -(-int(size) // 8) if size > 8 else int(size)  # twins run in lanes of 8
-    return min(rounded, MOST_TWINS_PER_BLOCK)
+    size = max(min(wanted, max(share, least), MOST_TWINS_PER_BLOCK), -(-twins // MOST_BLOCKS), 1)
+    return 8 * -(-int(size) // 8) if size > 8 else int(size)  # twins run in lanes of 8
 
 
 def prepare(
@@ -181,13 +208,18 @@ def prepare(
     if old is not None and is_same and is_intact and _is_whole(folder, protocol, old):
         return old
     folder.seal.unlink(missing_ok=True)  # no seal while what it covers is replaced
-    cohort, candidates, screening = screened(protocol)
+    assert protocol.population is not None
+    found = Screened(protocol)
     size = old.block if old else block or _block_before(folder, protocol)
     tried = None
     if size is None or protocol.keep is not None:
-        tried = piloted(connection, protocol, cohort)
+        tried = piloted(connection, protocol, found.first(PILOT_TWINS))
+    twins = protocol.population.twins
     if size is None:
-        size = choose_block(tried.seconds_per_twin if tried else 1.0, cohort.sizes["twin"], connection.cluster.size)
+        size = choose_block(tried.seconds_per_twin if tried else 1.0, twins, connection.cluster.size)
+    folder.root.mkdir(parents=True, exist_ok=True)
+    store.save_blocks(folder.cohort, store.cut(found, size), twins, size)
+    cohort = lazily(folder.cohort)
     seconds = tried.seconds_per_twin if tried else (old.pilot_seconds_per_twin if old else None)
     manifest = Manifest(
         name=protocol.name,
@@ -195,18 +227,15 @@ def prepare(
         trial=protocol.model_dump(mode="json"),
         seed=protocol.seed,
         arms=_arm_order(protocol, old),
-        rows=cohort.sizes["twin"],
+        rows=twins,
         block=size,
-        candidates=candidates,
-        screening=screening,
+        candidates=found.candidates,
+        screening=found.screening,
         cohort=store.digest(cohort),
         source=source,
         pilot_seconds_per_twin=seconds,
         versions=versions(),
     )
-    folder.root.mkdir(parents=True, exist_ok=True)
-    if not _has_cohort(folder, manifest):
-        store.save(folder.cohort, cohort, size)
     write_atomic(folder.protocol, write_protocol(protocol).encode())
     labels = _labels(protocol, manifest, cohort["twin"].values)
     mend = not is_intact and (is_same or old is None)
@@ -281,7 +310,7 @@ def _arm_order(protocol: Protocol, old: Manifest | None) -> tuple[str, ...]:
 
 def _has_cohort(folder: RunFolder, manifest: Manifest) -> bool:
     try:
-        return folder.cohort.exists() and store.digest(store.load(folder.cohort)) == manifest.cohort
+        return folder.cohort.exists() and store.digest(lazily(folder.cohort)) == manifest.cohort
     except store.DamagedStore:
         return False
 

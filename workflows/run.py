@@ -23,6 +23,7 @@ from . import store
 from .analyse import analyse_run
 from .cluster import Cluster, Connection, connection
 from .executor import GO_ON, Notify, Progress, drop_invalid, execute, stopping, survey
+from .lazy import lazily
 from .prepare import prepare, refuse_foreign
 from .records import Record
 from .run_folder import (
@@ -36,6 +37,7 @@ from .run_folder import (
     write_atomic,
 )
 from .seal import seal
+from .worker import give_memory_back
 
 HERE = Cluster()
 GATE_FAILED, TOO_MANY_FAILED = 3, 4
@@ -88,6 +90,7 @@ def run_trial(
     RunError
         What the user can mend (2), or a reason to start the same command again (75, 130); see its `exit_code`.
     """
+    give_memory_back()
     folder = run_folder_of(protocol, out)
     with locked(folder):
         bank = simulate_bank(folder, protocol, cluster, block, update, notify)
@@ -133,7 +136,7 @@ def simulate_bank(
         manifest = prepare(folder, protocol, connected, block, update)
         records = simulate(folder, connected, notify)
     shutil.rmtree(folder.scratch, ignore_errors=True)
-    outcomes = read_outcomes(folder)
+    outcomes = outcomes_of(folder)
     write_ledger(folder, manifest, outcomes, records)
     failed = int((outcomes["status"].values != Status.COMPLETED).any(axis=1).sum())
     return Bank(outcomes, store.digest(outcomes), failed, is_over_failure_limit(protocol, outcomes))
@@ -154,15 +157,24 @@ def simulate(folder: RunFolder, connected: Connection, notify: Notify) -> tuple[
 
 
 def read_outcomes(folder: RunFolder) -> xr.Dataset:
-    """Outcomes of the bank, arms in the order of the protocol.
+    """Outcomes of the bank, in memory, arms in the order of the protocol.
 
     Raises
     ------
     RunError
         Some twin and arm is not computed: run on before reading.
     """
+    return _of_protocol(folder, store.load(folder.outcomes))
+
+
+def outcomes_of(folder: RunFolder) -> xr.Dataset:
+    """The same, each variable read from the folder when its values are asked for (see `lazily`)."""
+    return _of_protocol(folder, lazily(folder.outcomes))
+
+
+def _of_protocol(folder: RunFolder, stored: xr.Dataset) -> xr.Dataset:
     protocol = protocol_of(read_manifest(folder))
-    outcomes = store.load(folder.outcomes).sel(arm=[arm.name for arm in protocol.arms])
+    outcomes = stored.sel(arm=[arm.name for arm in protocol.arms])
     empty = int((outcomes["status"].values == Status.NOT_COMPUTED).sum())
     if empty:
         raise RunError(

@@ -12,6 +12,7 @@ import xarray as xr
 from ..cohorts import load_population, sample_twins
 from . import store
 from .block import Bench, bench, fault_of, simulate_rows
+from .lazy import lazily
 from .records import read_record, read_records, twins_digest
 from .run import read_outcomes
 from .run_folder import RunError, RunFolder
@@ -46,7 +47,7 @@ def verify(folder: RunFolder, twins: int = 3) -> Verdict:
     found = [_otherwise(folder, name) for name in broken(folder)]
     try:
         this = bench(folder)
-        cohort = store.load(folder.cohort)
+        cohort = lazily(folder.cohort)
     except (RunError, OSError) as error:
         return Verdict(0, (), None, (*found, str(error)))
     if store.digest(cohort) != this.manifest.cohort:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import platform
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,14 @@ from .isolation import simulate_alone
 from .records import Record, ids_digest, read_record, twins_digest, write_record
 from .run_folder import RunFolder
 from .store import Place, hash_arrays, write_block
+
+M_MMAP_THRESHOLD = -3  # of malloc.h
+
+
+def give_memory_back() -> None:
+    """Let large arrays go back to the system once they are dropped; by itself glibc soon keeps them on its heap."""
+    with suppress(AttributeError, OSError):  # another C library
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 20)
 
 
 def work(root: str, block: int, arms: tuple[str, ...], alone: float | None = None) -> tuple[Record, ...]:

@@ -13,6 +13,7 @@ from ...trials.observe import observe
 from ...trials.true_effect import true_effects
 from .. import store
 from ..fits import load_fit
+from ..lazy import lazily
 from ..run_folder import Manifest, RunFolder, protocol_of, read_manifest
 from .contents import RunContents
 
@@ -25,12 +26,12 @@ def read_run(root: Path) -> RunContents:
     RunError
         The run is not complete, was not analysed, or something stored is damaged: run it again to the end.
     """
-    from ..run import read_outcomes
+    from ..run import outcomes_of
 
     folder = RunFolder(root)
     manifest = read_manifest(folder)
     protocol = protocol_of(manifest)
-    cohort, outcomes = store.load(folder.cohort), read_outcomes(folder)
+    cohort, outcomes = lazily(folder.cohort), outcomes_of(folder)
     subjects = observe(protocol, cohort, outcomes)
     data = {a.endpoint: estimand_data(protocol, subjects, a) for a in protocol.analyses}
     refused = {(str(r["stage"]), str(r["reason"])): int(r["count"]) for r in manifest.screening}
@@ -43,7 +44,7 @@ def read_run(root: Path) -> RunContents:
         outcomes=outcomes,
         kept=_kept(folder),
         subjects=subjects,
-        truth=true_effects(protocol, outcomes),
+        truth=true_effects(protocol, outcomes).drop_vars("twin"),
         ledger=attrition(protocol, manifest.candidates, refused, outcomes, subjects, list(data.values())),
         notes=(note,) if note else (),
         digests=_digests(folder, manifest),

@@ -181,9 +181,7 @@ def sweep(folder: Path, error: int | None = None, sample: int | None = None, see
         log.unlink(missing_ok=True)
         code = forked(lambda at=at: crashing(folder, out, at, error), log)  # type: ignore[misc]
         exits[str(code)] += 1
-        said = [
-            line for line in log.read_text().splitlines() if not line.startswith(("screening", "simul", "analysis"))
-        ]
+        said = [line for line in log.read_text().splitlines() if not line.startswith('{"event"')]
         if error is not None and code not in (0, 3) and (code != 75 or len(said) != 1):
             wrong.append(f"point {at}: exit {code}, {said[-3:]}")
         log.unlink(missing_ok=True)
