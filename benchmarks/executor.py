@@ -108,13 +108,13 @@ def trial(name: object, twins: int, folder: Path, workers: int = 2) -> dict[str,
     done = followed(("run", *words, "--json"), folder / f"{out.name}.log")
     found = {"twins": twins, **done, **simulated(out), "disk_mb": disk_mb(out)}
     found["planned"] = {
-        "seconds": foretold["seconds"],
+        "simulation_seconds": foretold["simulation_seconds"],
         "memory_mb": foretold["memory_bytes"] / 1e6,
         "disk_mb": foretold["disk_bytes"] / 1e6,
     }
     memory = done["driver_mb"] + workers * done["worker_mb"]
     found["planned_over_found"] = {
-        "seconds": found["planned"]["seconds"] / done["seconds"],
+        "simulation_seconds": found["planned"]["simulation_seconds"] / found["simulation_seconds"],
         "memory": found["planned"]["memory_mb"] / memory,
         "disk": found["planned"]["disk_mb"] / found["disk_mb"],
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +18,10 @@ import xarray as xr
 from ..models.model import Status
 from ..trials.protocol import Arm, Protocol
 from ..trials.simulate import OutcomeError, simulate_block
+from .lazy import lazily
 from .records import Quarantined, Record, block_key, simulation_source
 from .run_folder import Manifest, RunFolder, protocol_of, read_manifest
-from .store import DamagedStore, Place, empty_block, hash_arrays, load, read_block
+from .store import DamagedStore, Place, empty_block, hash_arrays, read_block
 
 # Errors of the machine and its disk: no twin is to blame, and the run stops.
 MACHINE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ESTALE)
@@ -43,8 +44,13 @@ class Bench:
     protocol: Protocol
     source: str
 
+    @cached_property
+    def people(self) -> xr.Dataset:
+        return lazily(self.folder.cohort)
+
     def twins(self, rows: slice) -> xr.Dataset:
-        return load(self.folder.cohort, rows)
+        some = self.people.isel(twin=rows).load()
+        return some if "twin" in some.indexes else some.set_xindex("twin")
 
     def place(self, block: int, arm: str) -> Place:
         first, stop = self.manifest.span(block)

@@ -44,7 +44,7 @@ SlurmMemory = Annotated[str, typer.Option("--slurm-memory", help="Memory of a jo
 SlurmMinutes = Annotated[int, typer.Option("--slurm-minutes", min=2, help="Time limit of a job.")]
 Sbatch = Annotated[list[str] | None, typer.Option("--sbatch", help="An option for sbatch: --sbatch=--partition=long.")]
 Share = Annotated[str | None, typer.Option("--blocks", metavar="K/N", help="Simulate blocks K, K+N, ... and stop.")]
-Block = Annotated[int | None, typer.Option("--block", min=1, max=10_000, help="Twins a block, instead of the pilot's.")]
+Block = Annotated[int | None, typer.Option("--block", min=1, max=20_000, help="Twins a block, instead of the pilot's.")]
 Threads = Annotated[bool, typer.Option("--threads", help="Threads of one process instead of worker processes.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON lines instead of text.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]

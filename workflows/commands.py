@@ -130,7 +130,6 @@ def plan_command(protocol: Protocol, out: Path, workers: int | None, block: int 
 
     planned = plan(protocol, out, Cluster(workers).size, block)
     changes = changes_of(RunFolder(out.absolute()), protocol)
-    models = {analysis.model for analysis in protocol.analyses}
     if as_json:
         console.emit(planned.as_json() | changes.as_json())
     else:
@@ -142,11 +141,12 @@ def plan_command(protocol: Protocol, out: Path, workers: int | None, block: int 
                 ("candidates to screen", f"about {planned.candidates}"),
                 ("blocks", f"{planned.blocks} of {min(planned.block, planned.twins)} twins"),
                 ("one twin, all arms", f"{planned.seconds_per_twin:.3g} s"),
-                (f"simulation on {planned.workers} workers", console.duration(planned.seconds)),
-                ("analysis and report", f"{len(models)} kinds of model to compile, 5 to 20 s each, and some seconds"),
-                ("memory", console.size(planned.memory_bytes)),
+                ("screening", console.duration(planned.screening_seconds)),
+                (f"simulation on {planned.workers} workers", console.duration(planned.simulation_seconds)),
+                ("start, analysis and report", "10 to 30 s"),
+                (f"memory of driver and {planned.workers} workers", console.size(planned.memory_bytes)),
                 (
-                    "disk, at most",
+                    "disk",
                     f"{console.size(planned.disk_bytes)} of {console.size(planned.disk_free_bytes)} free",
                 ),
             ],

@@ -6,7 +6,6 @@ The manifest comes last: a folder without one holds no run. Everything here can 
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,12 +19,10 @@ from ..trials.baseline import simulated_rules
 from ..trials.measures import Layout, outcome_coords, outcome_layout
 from ..trials.protocol import Protocol
 from ..trials.protocol_writer import write_protocol
-from ..trials.simulate import simulate_block
 from . import store
-from .block import AT_ONCE
 from .cluster import Connection
-from .executor import FIRST_PATIENCE, call_off
 from .lazy import lazily
+from .pilot import PILOT_TWINS, choose_block, piloted
 from .records import simulation_source
 from .run_folder import (
     Manifest,
@@ -39,22 +36,7 @@ from .run_folder import (
 from .seal import remove_broken, seal
 from .versions import versions
 
-MOST_TWINS_PER_BLOCK = 20_000
-MOST_BLOCKS = 10_000
-SECONDS_PER_BLOCK = 1.5
-LEAST_SECONDS_PER_BLOCK = 0.2
-PILOT_SECONDS = 0.3
-PILOT_TWINS = AT_ONCE
 OURS = {"protocol.yaml", "cohort.zarr", "outcomes.zarr", "kept.zarr", "records", "seal.json", "tmp"}
-
-
-@dataclass(frozen=True)
-class Pilot:
-    """What a few twins told: seconds a twin costs over all arms, and the shape of kept trajectories."""
-
-    seconds_per_twin: float
-    twins: int
-    kept: xr.Dataset | None
 
 
 @dataclass
@@ -100,87 +82,6 @@ def screening_counts(ledger: Mapping[tuple[str, str], int]) -> tuple[dict[str, s
     return tuple({"stage": stage, "reason": reason, "count": int(n)} for (stage, reason), n in ledger.items())
 
 
-def piloted(connection: Connection, protocol: Protocol, cohort: xr.Dataset) -> Pilot:
-    """The pilot on a worker; where that ends the worker's process or does not come back, with single twins."""
-    from distributed import KilledWorker
-
-    from ..trials.analysis.sampling import load_libraries
-
-    for rows in (slice(0, PILOT_TWINS), slice(0, 1), slice(1, 2), slice(2, 3), slice(3, 4)):
-        client = connection.client()
-        running = client.submit(pilot, protocol, cohort.isel(twin=rows), pure=False)
-        if connection.cluster.processes:  # this one has nothing else to do until the pilot is back
-            load_libraries()
-        try:
-            found: Pilot = running.result(timeout=FIRST_PATIENCE)
-            return found
-        except KilledWorker:
-            continue
-        except TimeoutError:
-            call_off(client, [running])
-    raise RunError("the model ends its process, or never comes back, for every one of the first twins; mend it", 70)
-
-
-def pilot(protocol: Protocol, cohort: xr.Dataset) -> Pilot:
-    """Simulate a few twins in every arm: compiles, and measures.
-
-    Raises
-    ------
-    Exception
-        That of the first twin, where none of the first four can be simulated: a run would quarantine everyone.
-    """
-    available = min(PILOT_TWINS, cohort.sizes["twin"])
-    errors: list[Exception] = []
-    for start in range(available):
-        try:
-            kept = _simulate(protocol, cohort, slice(start, start + 1))
-        except Exception as error:
-            errors.append(error)
-            if len(errors) >= 4:
-                break
-            continue
-        return _timed(protocol, cohort, start, kept)
-    raise errors[0]
-
-
-def _timed(protocol: Protocol, cohort: xr.Dataset, start: int, kept: xr.Dataset | None) -> Pilot:
-    """Time growing groups of twins until a group says enough; a group that raises is left to the run."""
-    available = cohort.sizes["twin"] - start
-    seconds, twins = 0.0, 0
-    count = 1
-    while seconds < PILOT_SECONDS and count <= min(PILOT_TWINS, available) and twins != count:
-        begun = time.perf_counter()
-        try:
-            _simulate(protocol, cohort, slice(start, start + count))
-        except Exception:
-            break
-        seconds, twins = time.perf_counter() - begun, count
-        count = min(4 * count, available, PILOT_TWINS)
-    return Pilot(seconds / twins if twins else PILOT_SECONDS, twins, kept)
-
-
-def _simulate(protocol: Protocol, cohort: xr.Dataset, rows: slice) -> xr.Dataset | None:
-    twins = cohort.isel(twin=rows)
-    kept = None
-    for arm in protocol.arms:
-        _, trajectories = simulate_block(protocol, arm.name, twins, twins["twin"].values if protocol.keep else ())
-        kept = trajectories if kept is None else kept
-    return kept
-
-
-def choose_block(seconds_per_twin: float, twins: int, workers: int) -> int:
-    """Twins a block: about a second and a half of work over all arms, less where workers would stand idle.
-
-    >>> choose_block(0.01, 100_000, 2), choose_block(0.01, 200, 8), choose_block(1e-6, 10**6, 2)
-    (152, 24, 20000)
-    """
-    wanted = SECONDS_PER_BLOCK / max(seconds_per_twin, 1e-9)
-    share = twins / (4 * workers)
-    least = LEAST_SECONDS_PER_BLOCK / max(seconds_per_twin, 1e-9)
-    size = max(min(wanted, max(share, least), MOST_TWINS_PER_BLOCK), -(-twins // MOST_BLOCKS), 1)
-    return 8 * -(-int(size) // 8) if size > 8 else int(size)  # twins run in lanes of 8
-
-
 def prepare(
     folder: RunFolder, protocol: Protocol, connection: Connection, block: int | None = None, update: bool = False
 ) -> Manifest:
@@ -213,7 +114,7 @@ def prepare(
     size = old.block if old else block or _block_before(folder, protocol)
     tried = None
     if size is None or protocol.keep is not None:
-        tried = piloted(connection, protocol, found.first(PILOT_TWINS))
+        tried = piloted(connection, protocol, found.first(PILOT_TWINS))[0]
     twins = protocol.population.twins
     if size is None:
         size = choose_block(tried.seconds_per_twin if tried else 1.0, twins, connection.cluster.size)

@@ -114,7 +114,8 @@ def main() -> int:
     words.add_argument("--only", nargs="+", choices=("deaths", "crashes", "corruption", "poison"))
     words.add_argument("--out", type=Path, help="where faults.json and faults.md are written")
     chosen = words.parse_args()
-    rows: dict[str, dict[str, object]] = {}
+    before = chosen.out / "faults.json" if chosen.out else None
+    rows: dict[str, dict[str, object]] = json.loads(before.read_text())["rows"] if before and before.exists() else {}
     with tempfile.TemporaryDirectory(prefix="twinarm-faults-") as scratch:
         for name, group in parts(Path(scratch)).items():
             for title, part in group.items() if not chosen.only or name in chosen.only else ():

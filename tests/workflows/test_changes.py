@@ -7,7 +7,7 @@ import pytest
 from twinarm.workflows.changes import changes_of
 from twinarm.workflows.cluster import Cluster
 from twinarm.workflows.run import run_folder_of, simulate_bank
-from twinarm.workflows.run_folder import locked
+from twinarm.workflows.run_folder import RunFolder, locked
 
 
 def bank_of(protocol, out, update=True):
@@ -123,12 +123,12 @@ def test_plan_says_what_update_does(toy, tmp_path, variants, made, name):
 
 def test_the_command_prints_it(twinarm, toy, tmp_path):
     out = tmp_path / "run"
-    assert "nothing is there yet" in twinarm("plan", "toy-trial.yaml", "--out", out)[1]
+    assert changes_of(RunFolder(out), toy()).steps[0].why == "nothing is there yet"
     folder, _ = bank_of(toy(), out)
+    folder.record("drug", 1).unlink()
     code, text, _ = twinarm("plan", "toy-trial.yaml", "--out", out)
     assert code == 0 and "not done yet" in text and "--update" not in text
-    folder.record("drug", 1).unlink()
-    assert "arm drug     1 of 4  not simulated yet" in twinarm("plan", "toy-trial.yaml", "--out", out)[1]
+    assert "arm drug     1 of 4  not simulated yet" in text
     code, text, _ = twinarm("plan", "toy-trial.yaml", "--out", out, "--twins", 70)
     assert code == 0 and "with --update, for the folder holds another protocol (they differ in population)" in text
     code, text, err = twinarm("run", "toy-trial.yaml", "--out", out, "--twins", 70)
