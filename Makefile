@@ -14,12 +14,12 @@ RUNS ?= runs
 READY := $(VENV)/ready
 RUN := $(VENV)/bin/python -m
 PYTEST := $(RUN) pytest
-QUICK := not slow and not validation
+QUICK := not slow and not validation and not slurm
 
-.PHONY: help install demo test test-slow test-all test-analysis verification coverage lint format types notebooks wheel-test clean
+.PHONY: help install demo test test-slow test-all test-slurm test-analysis verification coverage faults lint format types notebooks wheel-test clean
 
 help:
-	@echo "make demo | test | test-all | verification | lint | format | types | notebooks | wheel-test | coverage | clean"
+	@echo "make demo | test | test-all | verification | faults | lint | format | types | notebooks | wheel-test | coverage | clean"
 
 $(READY): pyproject.toml $(LOCK)
 	@$(PYTHON) -c '$(NEW_ENOUGH)' 2>/dev/null || { echo "error: twinarm needs Python 3.11 or newer," \
@@ -45,12 +45,20 @@ test-slow: $(READY)
 
 test-all: test test-slow
 
+# A Slurm of its own on this machine: needs root, and Debian's slurm-wlm and munge.
+test-slurm: $(READY)
+	$(PYTEST) -m slurm
+
 test-analysis: $(READY)
 	$(PYTEST) -m analysis
 
 # The figures that a reader of evidence asks for: fails if one misses its limit.
 verification: $(READY)
 	$(RUN) twinarm.models.verification --out benchmarks/results
+
+# Deaths, crash points, damage and poison in full: about an hour on two idle cores.
+faults: $(READY)
+	nice $(VENV)/bin/python tests/faults/campaign.py --out benchmarks/results
 
 wheel-test: $(READY)
 	$(PYTEST) tests/house/test_wheel.py

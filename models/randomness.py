@@ -14,6 +14,8 @@ import hashlib
 import numpy as np
 import numpy.typing as npt
 
+AT_ONCE = 100_000  # units whose words are held
+
 
 class Streams:
     """Numbers that stand in for those of a seed, purpose by purpose: what is handed on where a seed is.
@@ -53,6 +55,9 @@ def uniforms(seed: int | Streams, purpose: str, units: npt.ArrayLike, count: int
     ids = np.asarray(units, dtype=np.int64)
     if isinstance(seed, Streams):
         return seed.uniforms(purpose, ids, count)
+    if ids.size > AT_ONCE:  # four words are generated for each uniform that is asked for alone
+        parts = np.split(ids, range(AT_ONCE, ids.size, AT_ONCE))
+        return np.concatenate([uniforms(seed, purpose, part, count) for part in parts])
     key = key_of(seed, purpose)
     quads = -(-count // 4)
     words = np.empty((ids.size, quads, 4), dtype=np.uint64)

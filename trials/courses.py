@@ -75,7 +75,7 @@ def follow(
     values = {}
     for measure in find_measures(protocol):
         for variable in measure.units:
-            by_arm = outcomes[variable].transpose("twin", "arm", "visit").values[rows].swapaxes(1, 2)
+            by_arm = outcomes[variable].isel(twin=rows).transpose("twin", "arm", "visit").values.swapaxes(1, 2)
             if measure.kind == "count" and variable == measure.variable:
                 values[variable] = _mixed_count(by_arm, shares, protocol, measure, twins, replicate)
             else:
@@ -123,8 +123,8 @@ def _mixed_count(
 
 
 def _own(outcomes: xr.Dataset, variable: str, rows: np.ndarray, arms: np.ndarray) -> np.ndarray:
-    values = outcomes[variable].transpose("twin", "arm", ...).values
-    return np.asarray(values[rows, arms], dtype=np.float64)
+    values = outcomes[variable].isel(twin=rows).transpose("twin", "arm", ...).values
+    return np.asarray(values[np.arange(rows.size), arms], dtype=np.float64)
 
 
 def _is_in(protocol: Protocol, event: IntercurrentEvent, arms: np.ndarray) -> np.ndarray:

@@ -61,7 +61,8 @@ def observe(protocol: Protocol, cohort: xr.Dataset, outcomes: xr.Dataset, replic
 
     allocation = protocol.allocation or Allocation(ratio=(1,) * len(protocol.arms))
     names = [arm.name for arm in protocol.arms]
-    strata = strata_labels(cohort.isel(twin=rows), allocation.strata)
+    people = cohort.isel(twin=rows)
+    strata = strata_labels(people, allocation.strata)
     arms = randomise(strata, allocation, names, protocol.seed, replicate)
     dropout = dropout_days(protocol, twins, arms, replicate)
     subjects = course(protocol, outcomes, rows, arms, replicate)
@@ -69,9 +70,9 @@ def observe(protocol: Protocol, cohort: xr.Dataset, outcomes: xr.Dataset, replic
     subjects["stratum"] = ("subject", strata)
     subjects["enrolment_day"] = ("subject", enrolled, {"units": "day"})
     subjects["dropout_day"] = ("subject", dropout, {"units": "day"})
-    for name, column in cohort.data_vars.items():
+    for name, column in people.data_vars.items():
         if column.dims == ("twin",):
-            subjects[f"covariate_{name}"] = ("subject", column.values[rows], dict(column.attrs))
+            subjects[f"covariate_{name}"] = ("subject", column.values, dict(column.attrs))
     return subjects.assign_attrs(_account(protocol, outcomes, available.size, rows.size, replicate))
 
 

@@ -33,6 +33,7 @@ from .protocol import Estimand, Protocol
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 JACKKNIFE_GROUPS = 50
 DAYS_PER_YEAR = 365.25
+AT_ONCE = 50_000  # twins whose course is held at a time
 NOTE = "model-based: the same twin in both arms under shared random streams, identified by no trial"
 
 
@@ -71,7 +72,8 @@ def true_effects(protocol: Protocol, outcomes: xr.Dataset) -> xr.Dataset:
             both = _both_seen(control, experimental)
             pair = (_only(control, both), _only(experimental, both))
             individual, units = individual_effects(measure, control, experimental, horizon)
-            contrasts.append((name, arm.name, units, np.where(both, individual, np.nan)))
+            individual[~both] = np.nan
+            contrasts.append((name, arm.name, units, individual))
             for effect in effects(measure, *pair, horizon) if both.sum() > 1 else ():
                 labels.append((name, arm.name, estimand.name if estimand else "", effect, int(both.sum())))
     return _labelled(labels, contrasts, outcomes["twin"].values[rows])
@@ -158,10 +160,26 @@ def _potential(
     handlings = estimand.intercurrent_events if estimand else ()
     never = {handling.event for handling in handlings if handling.strategy == "hypothetical"}
     events = tuple(event for event in protocol.intercurrent_events if event.name not in never)
-    without = protocol.model_copy(update={"intercurrent_events": events})
+    read = {measure.endpoint.name, *(event.endpoint for event in events)}
+    endpoints = tuple(endpoint for endpoint in protocol.endpoints if endpoint.name in read)
+    without = protocol.model_copy(update={"intercurrent_events": events, "endpoints": endpoints})
     position = [a.name for a in protocol.arms].index(arm)
-    seen = course(without, outcomes, rows, np.full(rows.size, position))
-    return outcome_of(without, seen, measure, tuple(h for h in handlings if h.event not in never))
+    others = tuple(h for h in handlings if h.event not in never)
+    parts = [
+        outcome_of(without, course(without, outcomes, some, np.full(some.size, position)), measure, others)
+        for some in np.split(rows, range(AT_ONCE, rows.size, AT_ONCE))
+    ]
+    return _joined(parts)
+
+
+def _joined(parts: list[Outcome]) -> Outcome:
+    """Outcomes of several groups of twins as one."""
+    y, event, exposure = (
+        None if getattr(parts[0], name) is None else np.concatenate([getattr(part, name) for part in parts])
+        for name in ("y", "event", "exposure")
+    )
+    assert y is not None
+    return Outcome(y, event, exposure)
 
 
 def _both_seen(control: Outcome, experimental: Outcome) -> np.ndarray:
@@ -173,6 +191,8 @@ def _both_seen(control: Outcome, experimental: Outcome) -> np.ndarray:
 
 
 def _only(outcome: Outcome, rows: np.ndarray) -> Outcome:
+    if rows.all():
+        return outcome
     event, exposure = (None if part is None else part[rows] for part in (outcome.event, outcome.exposure))
     return Outcome(outcome.y[rows], event, exposure)
 

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from .trials.true_effect import true_effects as true_effects
     from .workflows.cluster import Cluster as Cluster
     from .workflows.run import run_trial as run_trial
+    from .workflows.slurm import Slurm as Slurm
 
 __version__ = "0.1.0"
 
@@ -73,6 +74,7 @@ _PUBLIC = {
     "Records": "models.engine",
     "Schedule": "models.model",
     "Screening": "cohorts",
+    "Slurm": "workflows.slurm",
     "Solution": "models.engine",
     "Status": "models.model",
     "System": "models.engine",

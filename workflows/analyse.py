@@ -17,8 +17,10 @@ from ..trials.protocol import Analysis, Protocol
 from ..trials.protocol_writer import write_protocol
 from . import store
 from .fits import load_fit, save_fit
+from .lazy import lazily
 from .records import analysis_source
 from .run_folder import RunError, RunFolder, json_bytes, locked, write_atomic
+from .seal import seal
 from .versions import versions
 
 if TYPE_CHECKING:
@@ -33,12 +35,12 @@ def analyse_run(
 
     What was analysed before from the same outcomes, protocol and source is taken as it stands.
     """
-    inputs = _inputs(protocol.digest, outcomes_digest)
+    inputs = results_inputs(protocol.digest, outcomes_digest)
     results = stored_results(folder, inputs)
     if results is None:
         from ..trials.observe import observe
 
-        subjects = observe(protocol, store.load(folder.cohort), outcomes)
+        subjects = observe(protocol, lazily(folder.cohort), outcomes)
         data = {a.endpoint: _data(protocol, subjects, a) for a in protocol.analyses}
         results = fit_all(folder, protocol, data, inputs) | {"outcomes": outcomes_digest}
         write_atomic(folder.results, json_bytes(results))
@@ -65,6 +67,7 @@ def report_again(folder: RunFolder) -> None:
     if refused:
         raise RunError(f"{folder.root}: too many twins failed, so nothing was analysed; see ledger.jsonl", 4)
     write_report(folder.root)
+    seal(folder, [folder.report.name])
 
 
 def fit_all(folder: RunFolder, protocol: Protocol, data: Mapping[str, AnalysisData], inputs: str) -> dict[str, Any]:
@@ -95,7 +98,7 @@ def stored_results(folder: RunFolder, inputs: str) -> dict[str, Any] | None:
     return results
 
 
-def _inputs(*digests: str) -> str:
+def results_inputs(*digests: str) -> str:
     """Digest of what an analysis depends on."""
     return hashlib.sha256("\n".join((*digests, analysis_source())).encode()).hexdigest()
 
@@ -153,7 +156,7 @@ def analyse_table(folder: RunFolder, protocol: Protocol, table: Path) -> tuple[d
     trial = read_subject_table(table, protocol)
     require_analysable(protocol, trial.data)
     table_digest = hashlib.sha256(table.read_bytes()).hexdigest()
-    inputs = _inputs(protocol.digest, table_digest)
+    inputs = results_inputs(protocol.digest, table_digest)
     with locked(folder):
         write_atomic(folder.protocol, write_protocol(protocol).encode())
         results = stored_results(folder, inputs)

@@ -1,23 +1,16 @@
-"""What a worker does: simulate one block of twins in its arms, check, store, commit.
+"""Simulate the twins of one block in one arm, and check what comes back.
 
 A twin whose simulation raises an error is found by halving the block and is quarantined; the others keep their numbers,
-which do not depend on who is simulated beside them. `python -m twinarm.workflows.block` simulates twin by twin and
-writes nothing: with it a twin that ends its process is found from outside that process.
+which do not depend on who is simulated beside them.
 """
 
 from __future__ import annotations
 
-import os
-import platform
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+import errno
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import xarray as xr
@@ -25,21 +18,21 @@ import xarray as xr
 from ..models.model import Status
 from ..trials.protocol import Arm, Protocol
 from ..trials.simulate import OutcomeError, simulate_block
-from .records import (
-    Quarantined,
-    Record,
-    block_key,
-    ids_digest,
-    simulation_source,
-    twins_digest,
-    write_record,
-)
+from .lazy import lazily
+from .records import Quarantined, Record, block_key, simulation_source
 from .run_folder import Manifest, RunFolder, protocol_of, read_manifest
-from .store import Place, empty_block, hash_arrays, load, write_block
+from .store import DamagedStore, Place, empty_block, hash_arrays, read_block
+
+# Errors of the machine and its disk: no twin is to blame, and the run stops.
+MACHINE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ESTALE)
+
+
+# Twins that are simulated in one call: their trajectories are what takes memory, so it does not grow with the block.
+AT_ONCE = 2048
 
 
 class BadBlock(RuntimeError):
-    """A simulation that came back without error but is no result, or that ended its process."""
+    """A simulation that came back without error but is no result, or processes that cannot be started."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +44,13 @@ class Bench:
     protocol: Protocol
     source: str
 
+    @cached_property
+    def people(self) -> xr.Dataset:
+        return lazily(self.folder.cohort)
+
     def twins(self, rows: slice) -> xr.Dataset:
-        return load(self.folder.cohort, rows)
+        some = self.people.isel(twin=rows).load()
+        return some if "twin" in some.indexes else some.set_xindex("twin")
 
     def place(self, block: int, arm: str) -> Place:
         first, stop = self.manifest.span(block)
@@ -83,51 +81,21 @@ def bench(folder: RunFolder) -> Bench:
     return _bench(str(folder.root), (stat.st_mtime_ns, stat.st_ino))
 
 
-def work(root: str, block: int, arms: tuple[str, ...], isolate: bool = False) -> tuple[Record, ...]:
-    """Simulate, store and commit one block in some arms; the records are the receipt.
-
-    With `isolate` the block is tried in processes of its own first, and what ends them is quarantined.
-    """
-    this = bench(RunFolder(Path(root)))
-    first, stop = this.manifest.span(block)
-    twins = this.twins(slice(first, stop))
-    rows = twins_digest(twins, slice(None))
-    killers = find_killers(this, block, arms) if isolate else {}
-    return tuple(_work_arm(this, block, this.protocol.arm(arm), (twins, rows), killers.get(arm, {})) for arm in arms)
-
-
-def _work_arm(
-    this: Bench, block: int, arm: Arm, twins_and_digest: tuple[xr.Dataset, str], killers: Mapping[int, str]
-) -> Record:
-    place = this.place(block, arm.name)
-    twins, rows = twins_and_digest
-    started = time.perf_counter()
-    ids = twins["twin"].values
-    done = simulate_rows(this, place, arm, twins, killers)
-    this.folder.record(arm.name, place.block).unlink(missing_ok=True)  # no record while chunks are replaced
-    write_block(this.folder.outcomes, place, done.outcomes)
-    if done.kept is not None:
-        kept = Place(place.block, place.first, place.first + len(next(iter(done.kept.values()))), place.arm)
-        write_block(this.folder.kept, kept, done.kept)
-    codes, counts = np.unique(done.outcomes["status"], return_counts=True)
-    record = Record(
-        block=place.block,
-        arm=arm.name,
-        first=int(ids[0]),
-        last=int(ids[-1]),
-        count=ids.size,
-        ids=ids_digest(ids),
-        key=this.key(place.block, arm, rows),
-        outcomes=hash_arrays(done.outcomes),
-        kept=None if done.kept is None else hash_arrays(done.kept),
-        statuses={str(code): int(n) for code, n in zip(codes, counts, strict=True)},
-        quarantined=done.quarantined,
-        seconds=round(time.perf_counter() - started, 4),
-        finished=round(time.time(), 3),
-        host=platform.node(),
-    )
-    write_record(this.folder, record)
-    return record
+def fault_of(this: Bench, record: Record) -> str | None:
+    """What is wrong with the stored bytes of a block, None when they are those of its record."""
+    place = this.place(record.block, record.arm)
+    where = f"block {record.block} of arm {record.arm}"
+    try:
+        if hash_arrays(read_block(this.folder.outcomes, place)) != record.outcomes:
+            return f"{where}: outcomes.zarr holds other bytes than the record"
+        if record.kept is not None:
+            n_kept = this.kept(place.first, place.stop)
+            kept = type(place)(place.block, place.first, place.first + n_kept, place.arm)
+            if hash_arrays(read_block(this.folder.kept, kept)) != record.kept:
+                return f"{where}: kept.zarr holds other bytes than the record"
+    except DamagedStore as error:
+        return f"{where}: {error}"
+    return None
 
 
 @dataclass(frozen=True)
@@ -139,15 +107,12 @@ class Done:
     quarantined: tuple[Quarantined, ...]
 
 
-def simulate_rows(
-    this: Bench, place: Place, arm: Arm, twins: xr.Dataset, killers: Mapping[int, str] = MappingProxyType({})
-) -> Done:
-    """The block's arrays, with the rows of bad twins quarantined. `killers` are rows never to be tried, and why."""
+def simulate_rows(this: Bench, place: Place, arm: Arm, twins: xr.Dataset) -> Done:
+    """The arrays of a block, with the rows of bad twins quarantined."""
     count = twins.sizes["twin"]
     n_kept = this.kept(place.first, place.stop)
     outcomes = empty_block(this.folder.outcomes, count)
     kept = empty_block(this.folder.kept, n_kept) if n_kept else None
-    bad = dict(killers)
 
     def attempt(rows: slice) -> None:
         part = twins.isel(twin=rows)
@@ -158,8 +123,7 @@ def simulate_rows(
             assert trajectories is not None, "the simulation gave no trajectories of twins that keep them"
             fill(kept, slice(rows.start, rows.start + keep_ids.size), by_name(trajectories, kept))
 
-    for row, reason in halve(attempt, [i for i in range(count) if i not in bad]).items():
-        bad[row] = reason
+    bad = halve(attempt, count)
     ids = twins["twin"].values
     for row in bad:
         outcomes["status"][row] = Status.QUARANTINED
@@ -169,21 +133,24 @@ def simulate_rows(
     return Done(outcomes, kept, quarantined)
 
 
-def halve(attempt: Callable[[slice], None], rows: list[int]) -> dict[int, str]:
-    """Try runs of rows; what fails is halved until the bad rows stand alone. Returns row -> reason."""
+def halve(attempt: Callable[[slice], None], count: int) -> dict[int, str]:
+    """Try rows 0 .. count - 1, some at once; what fails is halved until the bad rows stand alone. Row -> reason."""
     bad: dict[int, str] = {}
-    stack = [run.tolist() for run in np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1) if run.size]
+    stack = [(first, min(first + AT_ONCE, count)) for first in range(0, count, AT_ONCE)]
     while stack:
-        run = stack.pop()
+        first, stop = stack.pop()
         try:
-            attempt(slice(run[0], run[-1] + 1))
+            attempt(slice(first, stop))
         except OutcomeError:
             raise  # a model or endpoint that breaks its contract is no fault of a twin
         except Exception as error:
-            if len(run) == 1:
-                bad[run[0]] = reason_of(error)
+            if isinstance(error, OSError) and error.errno in MACHINE_ERRORS:
+                raise
+            if stop - first == 1:
+                bad[first] = reason_of(error)
             else:
-                stack += [run[: len(run) // 2], run[len(run) // 2 :]]
+                middle = (first + stop) // 2
+                stack += [(first, middle), (middle, stop)]
     return bad
 
 
@@ -222,49 +189,3 @@ def fill(arrays: dict[str, np.ndarray], rows: slice, part: Mapping[str, np.ndarr
     """Put part of a block in its rows."""
     for name in arrays:
         arrays[name][rows] = part[name]
-
-
-def find_killers(this: Bench, block: int, arms: Sequence[str]) -> dict[str, dict[int, str]]:
-    """By arm, rows of a block whose simulation ends its process, and how; found in processes of their own.
-
-    A process simulates twin by twin and names each before it starts; after its end the next goes on behind that twin.
-    """
-    first, stop = this.manifest.span(block)
-    turns = [(arm, row) for arm in arms for row in range(stop - first)]
-    killers: dict[str, dict[int, str]] = {arm: {} for arm in arms}
-    start = 0
-    while start < len(turns):
-        ended = subprocess.run(
-            [sys.executable, "-m", __name__, str(this.folder.root), str(block), ",".join(arms), str(start)],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if ended.returncode == 0:
-            break
-        named = [int(word) for word in ended.stdout.split() if word.isdigit()]
-        if not named:
-            raise BadBlock(f"no process for block {block} could be started: {ended.stderr[-300:]}")
-        arm, row = turns[named[-1]]
-        killers[arm][row] = f"the simulation ended its process with code {ended.returncode}"
-        start = named[-1] + 1
-    return killers
-
-
-def main(arguments: list[str]) -> int:
-    """Simulate twin by twin from a turn on, write nothing; an error of the model is no end of the process."""
-    root, block, arms, start = arguments
-    this = bench(RunFolder(Path(root)))
-    first, stop = this.manifest.span(int(block))
-    twins = this.twins(slice(first, stop))
-    turns = [(arm, row) for arm in arms.split(",") for row in range(stop - first)]
-    for number, (arm, row) in list(enumerate(turns))[int(start) :]:
-        print(number, flush=True)
-        with suppress(Exception):
-            simulate_block(this.protocol, arm, twins.isel(twin=slice(row, row + 1)))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -33,9 +33,18 @@ Twins = Annotated[int | None, typer.Option("--twins", min=1, help="Twins in the 
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed, instead of the protocol's.")]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, max=1024, help="Workers; by default one a core.")]
 Scheduler = Annotated[
-    str | None, typer.Option("--scheduler", metavar="ADDR", help="A Dask scheduler: tcp://host:port.")
+    str | None, typer.Option("--scheduler", metavar="ADDR", help="A Dask scheduler: tls://host:port.")
 ]
-Block = Annotated[int | None, typer.Option("--block", min=1, max=10_000, help="Twins a block, instead of the pilot's.")]
+Certificates = Annotated[
+    Path | None, typer.Option("--certificates", metavar="FOLDER", help="Certificates of a cluster beyond this machine.")
+]
+SlurmJobs = Annotated[int | None, typer.Option("--slurm", metavar="JOBS", min=1, help="Keep so many jobs of Slurm.")]
+SlurmCores = Annotated[int, typer.Option("--slurm-cores", min=1, help="Cores of a job, each one worker.")]
+SlurmMemory = Annotated[str, typer.Option("--slurm-memory", help="Memory of a job.")]
+SlurmMinutes = Annotated[int, typer.Option("--slurm-minutes", min=2, help="Time limit of a job.")]
+Sbatch = Annotated[list[str] | None, typer.Option("--sbatch", help="An option for sbatch: --sbatch=--partition=long.")]
+Share = Annotated[str | None, typer.Option("--blocks", metavar="K/N", help="Simulate blocks K, K+N, ... and stop.")]
+Block = Annotated[int | None, typer.Option("--block", min=1, max=20_000, help="Twins a block, instead of the pilot's.")]
 Threads = Annotated[bool, typer.Option("--threads", help="Threads of one process instead of worker processes.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON lines instead of text.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
@@ -92,20 +101,41 @@ def run(
     seed: Seed = None,
     workers: Workers = None,
     scheduler: Scheduler = None,
+    certificates: Certificates = None,
+    slurm: SlurmJobs = None,
+    slurm_cores: SlurmCores = 1,
+    slurm_memory: SlurmMemory = "2 GB",
+    slurm_minutes: SlurmMinutes = 60,
+    sbatch: Sbatch = None,
     block: Block = None,
     threads: Threads = False,
+    prepare: Annotated[bool, typer.Option("--prepare", help="Stop before the first block.")] = False,
+    blocks: Share = None,
     update: Annotated[bool, typer.Option("--update", help="Take over a folder of another protocol.")] = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Run a trial, or go on with one that was cut off."""
     from . import commands
+    from .cluster import Cluster
+    from .run_folder import RunError
+    from .slurm import Slurm
 
-    settings = commands.RunSettings(workers, scheduler, block, threads, update)
     scratch = (out or Path("runs") / Path(protocol).stem) / "tmp"
     with console.guarded(debug, scratch):
+        if sum(bool(one) for one in (scheduler, slurm, prepare, blocks)) > 1:
+            raise RunError("--scheduler, --slurm, --prepare and --blocks exclude each other; give one")
+        jobs = Slurm(slurm, slurm_cores, slurm_memory, slurm_minutes, tuple(sbatch or ())) if slurm else None
+        cluster = Cluster(workers, scheduler, not threads, certificates, jobs)
+        settings = commands.RunSettings(cluster, block, update)
         chosen = _protocol(protocol, twins, seed)
-        code = commands.run_command(chosen, out or Path("runs") / chosen.name, settings, as_json)
+        place = out or Path("runs") / chosen.name
+        if blocks:
+            code = commands.share_command(chosen, place, blocks, as_json)
+        elif prepare:
+            code = commands.prepare_command(chosen, place, settings, as_json)
+        else:
+            code = commands.run_command(chosen, place, settings, as_json)
     raise typer.Exit(code)
 
 
@@ -204,12 +234,31 @@ def analyse(
 
 
 @app.command()
-def report(run: RunName, as_json: Json = False, debug: Debug = False) -> None:
+def report(
+    run: RunName,
+    to: Annotated[str | None, typer.Option("--to", metavar="URL", help="Also to a path or URL.")] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
     """Write the report of a run again."""
     from . import commands
 
     with console.guarded(debug):
-        commands.report_command(run, as_json)
+        commands.report_command(run, to, as_json)
+
+
+@app.command()
+def export(
+    run: RunName,
+    to: Annotated[str, typer.Argument(metavar="URL", help="An empty place: a path, s3://bucket/folder, ...")],
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Copy a finished run to any place that fsspec can write to."""
+    from . import commands
+
+    with console.guarded(debug):
+        commands.export_command(run, to, as_json)
 
 
 @app.command()
@@ -243,6 +292,19 @@ def doctor(as_json: Json = False, debug: Debug = False) -> None:
 
     with console.guarded(debug):
         commands.doctor_command(as_json)
+
+
+@app.command()
+def certificates(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder.")],
+    days: Annotated[int, typer.Option("--days", min=1, max=3650, help="How long they are valid.")] = 365,
+    debug: Debug = False,
+) -> None:
+    """Make the certificates of a cluster beyond this machine."""
+    from . import commands
+
+    with console.guarded(debug):
+        commands.certificates_command(folder, days)
 
 
 if __name__ == "__main__":

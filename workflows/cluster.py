@@ -1,4 +1,4 @@
-"""Where blocks are computed: a Dask cluster on this machine, or one that is reached by its address."""
+"""Where blocks are computed: workers on this machine, a scheduler that is reached by its address, jobs of Slurm."""
 
 from __future__ import annotations
 
@@ -7,29 +7,40 @@ import gc
 import logging
 import os
 import signal
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .run_folder import RunError
+from .security import LOOPBACK, reach
+from .slurm import Slurm, slurm_cluster
+from .versions import require_versions, versions
 
 CONNECT_SECONDS = 20
-LOOPBACK = "127.0.0.1:0"
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """The workers a run asks for. Without `scheduler` they live on this machine and end with the run."""
+    """The workers a run asks for. By default they live on this machine and end with the run.
+
+    `scheduler` is the address of one that is there already, `slurm` asks for jobs; `certificates` is the folder of TLS
+    that both use for anything beyond this machine.
+    """
 
     workers: int | None = None
     scheduler: str | None = None
     processes: bool = True
+    certificates: Path | None = None
+    slurm: Slurm | None = None
 
     @property
     def size(self) -> int:
-        """Workers on this machine: by default the cores this process may use."""
+        """Workers: those of the jobs, or on this machine by default the cores that this process may use."""
+        if self.slurm is not None:
+            return self.slurm.jobs * self.slurm.cores
         return self.workers or len(os.sched_getaffinity(0))
 
 
@@ -58,15 +69,14 @@ def connection(cluster: Cluster, scratch: Path) -> Iterator[Connection]:
 
 @contextmanager
 def connected(cluster: Cluster, scratch: Path) -> Iterator[Any]:
-    """A Dask client, and the local cluster behind it where no address is given.
+    """A Dask client, and the cluster behind it where no address is given.
 
     Raises
     ------
     RunError
-        No scheduler answers at the address: start one, or leave the address out.
+        No scheduler answers at the address or it may not be spoken to, Slurm refuses, or a worker has other versions.
     """
     import dask
-    from distributed import Client
 
     settings = {
         "distributed.scheduler.allowed-failures": 1,  # a twin that ends its process is looked for at once
@@ -76,36 +86,79 @@ def connected(cluster: Cluster, scratch: Path) -> Iterator[Any]:
         "distributed.scheduler.http.routes": [],
         "distributed.worker.http.routes": [],
     }
-    with dask.config.set(settings):
-        if cluster.scheduler is None:
-            with _local(cluster, scratch) as local, Client(local, set_as_default=False) as client:
-                if cluster.processes:
-                    client.register_plugin(_manners())
-                yield client
-            return
+    with dask.config.set(settings), _client(cluster, scratch) as client:
+        require_same_versions(client, client.nthreads())
+        yield client
+
+
+@contextmanager
+def _client(cluster: Cluster, scratch: Path) -> Iterator[Any]:
+    from distributed import Client
+
+    if cluster.scheduler is not None:
+        security = reach(cluster.scheduler, cluster.certificates)
         try:
-            client = Client(cluster.scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
-        except (OSError, ValueError) as error:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of other versions: refused below, in a line
+                client = Client(cluster.scheduler, security=security, timeout=CONNECT_SECONDS, set_as_default=False)
+        except (OSError, ValueError, MemoryError) as error:  # the last: other words read as the size of a message
             raise RunError(
-                f"no Dask scheduler answers at {cluster.scheduler!r} ({type(error).__name__}); "
-                "start one and give its address, or leave --scheduler out"
+                f"what answers at {cluster.scheduler!r} is no Dask scheduler ({type(error).__name__}); "
+                "give the address of one, or leave --scheduler out"
             ) from None
         with client:
             yield client
+    elif cluster.slurm is not None:
+        scratch.mkdir(parents=True, exist_ok=True)
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        with (
+            slurm_cluster(cluster.slurm, scratch, cluster.certificates) as jobs,
+            Client(jobs, set_as_default=False) as client,
+        ):
+            yield client
+    else:
+        with _local(cluster, scratch) as local, Client(local, set_as_default=False) as client:
+            if cluster.processes:
+                client.register_plugin(_manners(cluster.size))
+            yield client
 
 
-def _manners() -> Any:
+def require_same_versions(client: Any, workers: Iterable[str]) -> None:
+    """Refuse workers that would compute with other libraries than this process.
+
+    Raises
+    ------
+    RunError
+        A worker has other versions, or no twinarm that can be imported.
+    """
+    asked = list(workers)
+    if not asked:
+        return
+    for worker, there in client.run(versions, workers=asked, on_error="return").items():
+        if isinstance(there, ImportError | AttributeError):
+            raise RunError(f"worker {worker} cannot import twinarm ({there}); install the same version there")
+        if isinstance(there, dict):
+            require_versions(there, versions(), worker)
+
+
+def _manners(workers: int) -> Any:
     """Worker plugin: Ctrl-C on a terminal reaches every process of the run, and it is the driver's to answer.
 
-    At its end a process lets its objects be: to look through a million of them for cycles takes a second.
+    A worker holds to its share of the memory. At its end it lets its objects be: to look through a million of them for
+    cycles takes a second.
     """
     from distributed import WorkerPlugin
+
+    from .isolation import limit_memory
+    from .worker import give_memory_back
 
     class Manners(WorkerPlugin):
         name = "twinarm-manners"
 
         def setup(self, worker: Any) -> None:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+            limit_memory(workers)
+            give_memory_back()
             atexit.register(gc.freeze)
 
     return Manners()

@@ -62,23 +62,10 @@ def write_blocks(out: Path, blocks: Iterator[xr.Dataset], twins: int) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     every = chain([first], blocks)
     if out.suffix == ".zarr":
-        store.save_blocks(out, _cut(every, CHUNK), twins, CHUNK)
+        store.save_blocks(out, store.cut(every, CHUNK), twins, CHUNK)
         return
     with _whole(out) as part:
         (_write_parquet if out.suffix == ".parquet" else _write_csv)(part, every)
-
-
-def _cut(blocks: Iterable[xr.Dataset], twins: int) -> Iterator[xr.Dataset]:
-    """The same twins in blocks of so many, the last with what is left."""
-    kept: list[xr.Dataset] = []
-    for block in blocks:
-        kept.append(block)
-        while sum(one.sizes["twin"] for one in kept) >= twins:
-            joined = xr.concat(kept, dim="twin", combine_attrs="override") if len(kept) > 1 else kept[0]
-            yield joined.isel(twin=slice(twins))
-            kept = [joined.isel(twin=slice(twins, None))]
-    if len(kept) > 1 or kept[0].sizes["twin"]:
-        yield xr.concat(kept, dim="twin", combine_attrs="override")
 
 
 @contextmanager

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,9 @@ from .run_folder import RunError, RunFolder
 class RunSettings:
     """How a run is made, apart from what it is."""
 
-    workers: int | None
-    scheduler: str | None
+    cluster: Cluster
     block: int | None
-    threads: bool
     update: bool
-
-    @property
-    def cluster(self) -> Cluster:
-        return Cluster(self.workers, self.scheduler, processes=not self.threads)
 
 
 def run_command(protocol: Protocol, out: Path, settings: RunSettings, as_json: bool) -> int:
@@ -38,6 +33,52 @@ def run_command(protocol: Protocol, out: Path, settings: RunSettings, as_json: b
         result = run_trial(protocol, out, settings.cluster, block=settings.block, update=settings.update, notify=notify)
     say_results(result.folder, result.results, result.exit_code, as_json)
     return result.exit_code
+
+
+def prepare_command(protocol: Protocol, out: Path, settings: RunSettings, as_json: bool) -> int:
+    """Prepare a run, then say how it goes on."""
+    from .share import prepare_run
+
+    with console.watched(as_json) as notify:
+        pilot = replace(settings.cluster, workers=1)
+        manifest = prepare_run(protocol, out, pilot, block=settings.block, update=settings.update, notify=notify)
+    if as_json:
+        console.emit({"event": "prepared", "exit": 0, "folder": str(out), "blocks": manifest.blocks})
+    else:
+        console.say(
+            f"{out}: {manifest.blocks} blocks of {manifest.block} twins; start the same command with --blocks k/n "
+            "for every k of 0 .. n - 1, then without it"
+        )
+    return 0
+
+
+def share_command(protocol: Protocol, out: Path, share: str, as_json: bool) -> int:
+    """Simulate a share `k/n` of the blocks, then say what was done."""
+    from .share import simulate_share
+
+    match = re.fullmatch(r"(\d+)/(\d+)", share)
+    k, n = map(int, match.groups()) if match else (0, 0)
+    if not k < n:
+        raise RunError(f"--blocks {share!r} is no share; write k/n with k from 0 to n - 1, such as 0/4")
+    with console.watched(as_json) as notify:
+        made = simulate_share(protocol, out, k, n, notify)
+    if as_json:
+        console.emit({"event": "share", "exit": 0, "folder": str(out), **vars(made)})
+    else:
+        console.say(f"{out}: {made.done} twins x arms of share {share}, {made.reused} of them were there before")
+    return 0
+
+
+def certificates_command(folder: Path, days: int) -> None:
+    """Write certificates, then say how a scheduler and its workers are started with them."""
+    from .security import AUTHORITY, CERTIFICATE, KEY, make_certificates
+
+    make_certificates(folder, days)
+    tls = f"--tls-ca-file {folder / AUTHORITY} --tls-cert {folder / CERTIFICATE} --tls-key {folder / KEY}"
+    console.say(f"wrote {AUTHORITY}, {CERTIFICATE} and {KEY} to {folder}, for {days} days; who holds them may join:")
+    console.say(f"  dask scheduler --protocol tls {tls}")
+    console.say(f"  dask worker tls://SCHEDULER:8786 --nthreads 1 {tls}")
+    console.say(f"  twinarm run PROTOCOL --scheduler tls://SCHEDULER:8786 --certificates {folder}")
 
 
 def say_results(folder: Path, results: dict[str, Any], code: int, as_json: bool) -> None:
@@ -83,13 +124,14 @@ def _decided(decision: dict[str, Any] | None) -> str:
 
 
 def plan_command(protocol: Protocol, out: Path, workers: int | None, block: int | None, as_json: bool) -> None:
-    """Print what a run would cost; exit 2 where the disk is too small."""
+    """Print what a run would cost, and what of it a folder holds already; exit 2 where the disk is too small."""
+    from .changes import changes_of
     from .plan import plan
 
     planned = plan(protocol, out, Cluster(workers).size, block)
-    models = {analysis.model for analysis in protocol.analyses}
+    changes = changes_of(RunFolder(out.absolute()), protocol)
     if as_json:
-        console.emit(planned.as_json())
+        console.emit(planned.as_json() | changes.as_json())
     else:
         console.table(
             f"{planned.name}: nothing is written by this command",
@@ -99,15 +141,18 @@ def plan_command(protocol: Protocol, out: Path, workers: int | None, block: int 
                 ("candidates to screen", f"about {planned.candidates}"),
                 ("blocks", f"{planned.blocks} of {min(planned.block, planned.twins)} twins"),
                 ("one twin, all arms", f"{planned.seconds_per_twin:.3g} s"),
-                (f"simulation on {planned.workers} workers", console.duration(planned.seconds)),
-                ("analysis and report", f"{len(models)} kinds of model to compile, 5 to 20 s each, and some seconds"),
-                ("memory", console.size(planned.memory_bytes)),
+                ("screening", console.duration(planned.screening_seconds)),
+                (f"simulation on {planned.workers} workers", console.duration(planned.simulation_seconds)),
+                ("start, analysis and report", "10 to 30 s"),
+                (f"memory of driver and {planned.workers} workers", console.size(planned.memory_bytes)),
                 (
-                    "disk, at most",
+                    "disk",
                     f"{console.size(planned.disk_bytes)} of {console.size(planned.disk_free_bytes)} free",
                 ),
             ],
         )
+        rows = [(step.what, f"{step.count} of {step.total}", step.why) for step in changes.steps]
+        console.table(f"\nwhat will run{changes.condition}", ("what", "runs", "why"), rows)
     if not planned.fits:
         raise RunError(f"the run does not fit on the disk of {out}; make room or give another --out")
 
@@ -134,7 +179,7 @@ def verify_command(run: Path, twins: int, as_json: bool) -> int:
     """Print what was verified; 5 where something differs."""
     from .verify import verify
 
-    verdict = verify(RunFolder(run).require(), twins)
+    verdict = verify(RunFolder(run), twins)
     code = 5 if verdict.differences else 0
     if as_json:
         console.emit({"exit": code, **vars(verdict)})
@@ -152,16 +197,31 @@ def verify_command(run: Path, twins: int, as_json: bool) -> int:
     return code
 
 
-def report_command(run: Path, as_json: bool) -> None:
-    """Write report.html anew from what stands in the folder."""
+def report_command(run: Path, to: str | None, as_json: bool) -> None:
+    """Write report.html anew from what stands in the folder, and a copy of it where it is asked for."""
     from .analyse import report_again
+    from .export import export_report
 
     folder = RunFolder(run.absolute()).require()
     report_again(folder)
+    if to is not None:
+        export_report(folder, to)
+    place = to or str(folder.report)
     if as_json:
-        console.emit({"report": str(folder.report)})
+        console.emit({"report": place})
     else:
-        console.say(f"report   {folder.report}")
+        console.say(f"report   {place}")
+
+
+def export_command(run: Path, to: str, as_json: bool) -> None:
+    """Copy a finished run, then say how much it was."""
+    from .export import SUMS, export_run
+
+    files = export_run(RunFolder(run.absolute()), to)
+    if as_json:
+        console.emit({"export": to, "files": files})
+    else:
+        console.say(f"exported {files} files to {to}; {SUMS} there lists their digests")
 
 
 def analyse_command(protocol: Protocol, data: Path, out: Path, as_json: bool) -> int:

@@ -31,7 +31,7 @@ MEANINGS = {
     130: "interrupted",
     141: "nobody reads the output any more",
 }
-PLAIN_SECONDS = 5.0
+LINE_SECONDS = 5.0
 _WRONG_PLACE = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EROFS, errno.ENAMETOOLONG)
 
 
@@ -53,7 +53,7 @@ def emit(value: Any) -> None:
 @contextmanager
 def guarded(debug: bool, scratch: Path | None = None) -> Iterator[None]:
     """Leave with the right code and one line a problem; tracebacks go to a file, or to the terminal with `debug`."""
-    before = signal.signal(signal.SIGTERM, _terminated)
+    before = {number: signal.signal(number, _ended) for number in (signal.SIGTERM, signal.SIGUSR1)}
     try:
         yield
     except KeyboardInterrupt:
@@ -66,11 +66,13 @@ def guarded(debug: bool, scratch: Path | None = None) -> Iterator[None]:
     except Exception as error:
         _leave(error, debug, scratch)
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _terminated(_number: int, _frame: FrameType | None) -> NoReturn:
-    complain("stopped by SIGTERM; start the same command again to go on")
+def _ended(number: int, _frame: FrameType | None) -> NoReturn:
+    """Where no block is in flight there is nothing to wait for."""
+    complain(f"stopped by {signal.Signals(number).name}; start the same command again to go on")
     sys.exit(TRY_AGAIN)
 
 
@@ -87,6 +89,9 @@ def _leave(error: Exception, debug: bool, scratch: Path | None) -> NoReturn:
         sys.exit(USER_ERROR)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         complain(f"the disk is full ({error.filename or 'no space left'}); make room and start the same command again")
+        sys.exit(TRY_AGAIN)
+    if isinstance(error, OSError) and error.errno in (errno.EIO, errno.ESTALE):
+        complain(f"the disk failed ({error.filename or error.strerror}); see to it and start the same command again")
         sys.exit(TRY_AGAIN)
     if isinstance(error, OSError) and error.filename and error.errno in _WRONG_PLACE:
         complain(f"{error.filename}: {(error.strerror or 'cannot be written').lower()}; give another folder with --out")
@@ -113,26 +118,51 @@ def _keep_traceback(error: Exception, scratch: Path | None) -> Path:
 
 @contextmanager
 def watched(as_json: bool) -> Iterator[Callable[[Progress], None]]:
-    """A reporter of progress: a bar on a terminal, JSON lines, or a plain line every few seconds."""
+    """A reporter of progress: a bar on a terminal, else JSON lines, on standard output with `--json`."""
     if as_json:
-        yield lambda progress: emit({"event": "progress", **vars(progress)})
+        yield _lines(emit, 0.0)
     elif sys.stderr.isatty():
         with _bar() as notify:
             yield notify
     else:
-        yield _plain()
+        yield _lines(lambda line: complain(json.dumps(line)), LINE_SECONDS)
 
 
-def _plain() -> Callable[[Progress], None]:
+class _Pace:
+    """Twins x arms a second since the first progress of a simulation, without those that were there before."""
+
+    def __init__(self) -> None:
+        self.begun: float | None = None
+
+    def rate(self, progress: Progress) -> float | None:
+        """None while nothing can be said."""
+        if progress.stage != "simulation":
+            return None
+        now = time.monotonic()
+        self.begun = now if self.begun is None else self.begun
+        made = progress.done - progress.reused
+        return made / (now - self.begun) if made and now > self.begun + 0.5 else None
+
+
+def _lines(write: Callable[[dict[str, Any]], None], every: float) -> Callable[[Progress], None]:
+    """A line for each stage, its end, and in between at most every so many seconds."""
     said: dict[str, Any] = {"stage": "", "at": 0.0}
+    pace = _Pace()
 
     def notify(progress: Progress) -> None:
+        rate = pace.rate(progress)
         is_last = progress.done == progress.total
-        if progress.stage == said["stage"] and not is_last and time.monotonic() < said["at"] + PLAIN_SECONDS:
+        if progress.stage == said["stage"] and not is_last and time.monotonic() < said["at"] + every:
             return
         said.update(stage=progress.stage, at=time.monotonic())
-        counts = f" {progress.done}/{progress.total} twins x arms, {progress.failed} failed" if progress.total else ""
-        complain(f"{progress.stage}{counts}")
+        line: dict[str, Any] = {"event": "progress", "stage": progress.stage}
+        if progress.total:
+            line |= {key: value for key, value in vars(progress).items() if key != "stage"}
+            line |= {
+                "per_second": round(rate, 1) if rate else None,
+                "left_seconds": round((progress.total - progress.done) / rate, 1) if rate else None,
+            }
+        write(line)
 
     return notify
 
@@ -152,23 +182,27 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
     )
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("screening", total=None, rate="", failed="")
-        begun = {"at": 0.0}
+        pace = _Pace()
 
         def notify(progress: Progress) -> None:
-            if progress.total and not begun["at"]:
-                begun["at"] = time.monotonic()
-            elapsed = time.monotonic() - begun["at"]
-            rate = (progress.done - progress.reused) / elapsed if begun["at"] and elapsed > 0.5 else 0.0
+            rate = pace.rate(progress)
             bar.update(
                 task,
                 description=progress.stage,
                 total=progress.total or None,
                 completed=progress.done,
                 rate=f"{rate:.0f}/s" if rate else "",
-                failed=f"{progress.failed} failed" if progress.failed else "",
+                failed=_failures(progress),
             )
 
         yield notify
+
+
+def _failures(progress: Progress) -> str:
+    """Failed twins in words, the quarantined among them."""
+    if not progress.failed:
+        return ""
+    return f"{progress.failed} failed" + (f", {progress.quarantined} quarantined" if progress.quarantined else "")
 
 
 def table(title: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:

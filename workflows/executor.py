@@ -5,21 +5,34 @@ Nothing it knows is needed after its death: the records say what exists, and the
 
 from __future__ import annotations
 
+import platform
 import signal
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from queue import Empty, SimpleQueue
+from statistics import median
 from typing import Any, Literal
 
 from ..models.model import Status
-from .block import Bench, bench, work
+from .block import bench, fault_of
+from .lazy import lazily
 from .records import Record, read_record, twins_digest
 from .run_folder import RunError, RunFolder
-from .store import DamagedStore, hash_arrays, load, read_block
+from .versions import require_versions, versions
+from .worker import work
 
 WINDOW_PER_WORKER = 2
+OVERDUE = 10  # times the median
+LEAST_PATIENCE, FIRST_PATIENCE = 20.0, 600.0  # seconds; the second while nothing has come back yet
+TWIN_SECONDS = 60.0  # at least so long for one twin alone
+LOOK_SECONDS = 0.5
+RESTART_SECONDS = 30.0
+MOST_TRIES = 10
+GO_ON = "start the same command again to go on"
 OTHER_SOURCE = (
     "a worker has other source than this process; install the same version on both, and leave it alone during a run"
 )
@@ -68,12 +81,15 @@ class Survey:
     keys: dict[tuple[int, str], str] = field(repr=False)
 
 
-def survey(folder: RunFolder) -> Survey:
-    """Which blocks are proven: their key is the one asked for and their stored bytes have the record's sha256."""
+def survey(folder: RunFolder, share: slice = slice(None)) -> Survey:
+    """Which blocks are proven: their key is the one asked for and their stored bytes have the record's sha256.
+
+    `share` picks blocks by number; all of them by default.
+    """
     this = bench(folder)
-    cohort = load(folder.cohort)
+    cohort = lazily(folder.cohort)
     valid, missing, keys = [], [], {}
-    for block in range(this.manifest.blocks):
+    for block in range(this.manifest.blocks)[share]:
         first, stop = this.manifest.span(block)
         rows = twins_digest(cohort, slice(first, stop))
         lacking = []
@@ -89,23 +105,6 @@ def survey(folder: RunFolder) -> Survey:
     return Survey(tuple(valid), tuple(missing), keys)
 
 
-def fault_of(this: Bench, record: Record) -> str | None:
-    """What is wrong with the stored bytes of a block, None when they are those of its record."""
-    place = this.place(record.block, record.arm)
-    where = f"block {record.block} of arm {record.arm}"
-    try:
-        if hash_arrays(read_block(this.folder.outcomes, place)) != record.outcomes:
-            return f"{where}: outcomes.zarr holds other bytes than the record"
-        if record.kept is not None:
-            n_kept = this.kept(place.first, place.stop)
-            kept = type(place)(place.block, place.first, place.first + n_kept, place.arm)
-            if hash_arrays(read_block(this.folder.kept, kept)) != record.kept:
-                return f"{where}: kept.zarr holds other bytes than the record"
-    except DamagedStore as error:
-        return f"{where}: {error}"
-    return None
-
-
 def drop_invalid(folder: RunFolder, found: Survey) -> None:
     """Remove every record that proves nothing, so that who reads the records alone reads the truth."""
     valid = {(record.arm, record.block) for record in found.valid}
@@ -114,55 +113,134 @@ def drop_invalid(folder: RunFolder, found: Survey) -> None:
             path.unlink()
 
 
+@dataclass(frozen=True)
+class Flight:
+    """A unit that is out at work: how it is done (see `work`), its future, when it left, how often it was tried."""
+
+    unit: Unit
+    alone: float | None
+    future: Any
+    since: float
+    tries: int
+
+
 def execute(folder: RunFolder, found: Survey, client: Any, notify: Notify, stop: Stop) -> tuple[Record, ...]:
     """Compute the missing blocks; returns all records, the valid ones found before among them.
+
+    Specification
+    -------------
+    1. At most two blocks a worker are out at a time.
+    2. A block that ends its worker, or has not come back in ten times the median, is done once more twin by twin in
+       processes with limits; a worker that hangs is restarted. Whichever result is later is ignored.
+    3. After a signal nothing more is sent out, and the run ends when the window has come back.
 
     Raises
     ------
     RunError
         The run was asked to stop, or the cluster was lost (75, 130): the same command goes on from here.
     """
-    from distributed import KilledWorker, as_completed
+    from distributed import CancelledError, KilledWorker
 
     records = list(found.valid)
     this = bench(folder)
     total = this.manifest.rows * len(this.protocol.arms)
     reused = sum(record.count for record in found.valid)
-    waiting = deque((unit, False) for unit in found.missing)
-    flying: dict[str, tuple[Unit, bool]] = {}
-    queue = as_completed(loop=client.loop, raise_errors=False)
+    waiting: deque[tuple[Unit, float | None, int]] = deque((unit, None, 0) for unit in found.missing)
+    flying: dict[str, Flight] = {}
+    landed: SimpleQueue[Any] = SimpleQueue()
+    took: deque[float] = deque(maxlen=101)
 
     def refill() -> None:
         width = max(1, WINDOW_PER_WORKER * sum(client.nthreads().values()))
         while waiting and len(flying) < width and not stop.asked:
-            unit, isolate = waiting.popleft()
-            future = client.submit(work, str(folder.root), unit.block, unit.arms, isolate, pure=False)
-            flying[future.key] = (unit, isolate)
-            queue.add(future)
+            unit, alone, tries = waiting.popleft()
+            future = client.submit(work_alike, versions(), str(folder.root), unit, alone, pure=False)
+            flying[future.key] = Flight(unit, alone, future, time.monotonic(), tries)
+            future.add_done_callback(landed.put)
+
+    def again(flight: Flight) -> None:
+        if flight.tries >= MOST_TRIES:
+            raise RunError(f"no worker finished block {flight.unit.block} in {MOST_TRIES} tries; {GO_ON}", 75)
+        waiting.append((flight.unit, max(TWIN_SECONDS, patience(took)), flight.tries + 1))
+
+    def take(flight: Flight) -> None:
+        try:
+            receipt = flight.future.result(timeout=LEAST_PATIENCE)
+        except (KilledWorker, TimeoutError):
+            again(flight)
+            return
+        except CancelledError:
+            raise RunError(f"the cluster was lost; {GO_ON}", 75) from None
+        if any(record.key != found.keys[record.block, record.arm] for record in receipt):
+            raise RunError(OTHER_SOURCE)
+        records.extend(receipt)
+        if flight.alone is None:
+            took.append(time.monotonic() - flight.since)
+        notify(progress_of(records, total, reused))
 
     refill()
-    notify(_progress(records, total, reused))
-    for future in queue:
-        unit, isolate = flying.pop(future.key)
-        if future.status == "finished":
-            for record in future.result():
-                if record.key != found.keys[record.block, record.arm]:
-                    raise RunError(OTHER_SOURCE)
-                records.append(record)
-            notify(_progress(records, total, reused))
-        elif future.status != "error":
-            raise RunError("the cluster was lost; start the same command again to go on", 75)
-        elif isinstance(future.exception(), KilledWorker) and not isolate:
-            waiting.append((unit, True))
-        else:
-            raise future.exception()
+    notify(progress_of(records, total, reused))
+    while flying:
+        with suppress(Empty):
+            if flight := flying.pop(landed.get(timeout=LOOK_SECONDS).key, None):
+                take(flight)
+        for flight in overdue(flying, client, took, this.manifest.block):
+            del flying[flight.future.key]
+            again(flight)
         refill()
     if waiting:
-        raise RunError(f"stopped by {stop.asked.name}; start the same command again to go on", stop.exit_code)  # type: ignore[union-attr]
+        raise RunError(f"stopped by {stop.asked.name}; {GO_ON}", stop.exit_code)  # type: ignore[union-attr]
     return tuple(sorted(records, key=lambda record: (record.arm, record.block)))
 
 
-def _progress(records: Sequence[Record], total: int, reused: int) -> Progress:
+def work_alike(here: Mapping[str, str], root: str, unit: Unit, alone: float | None) -> tuple[Record, ...]:
+    """`work`, on a worker that has the driver's versions: one may join at any time."""
+    require_versions(versions(), here, platform.node())
+    return work(root, unit.block, unit.arms, alone)
+
+
+def patience(took: Sequence[float]) -> float:
+    """Seconds until a block is overdue: ten times the median of those that came back, and never less than 20.
+
+    >>> patience([]), patience([0.1, 0.2]), patience([1.0, 5.0, 300.0])
+    (600.0, 20.0, 50.0)
+    """
+    return max(LEAST_PATIENCE, OVERDUE * median(took)) if took else FIRST_PATIENCE
+
+
+def overdue(flying: dict[str, Flight], client: Any, took: Sequence[float], rows: int) -> tuple[Flight, ...]:
+    """Blocks that a worker holds for too long: they are called off, and their workers are restarted."""
+
+    def allowed(flight: Flight) -> float:
+        if flight.alone is None:
+            return patience(took)
+        return FIRST_PATIENCE + flight.alone * rows * len(flight.unit.arms)
+
+    now = time.monotonic()
+    late = [flight for flight in flying.values() if now - flight.since > allowed(flight)]
+    if not late:
+        return ()
+    held_keys = {key for keys in client.processing().values() for key in keys}
+    held = tuple(flight for flight in late if flight.future.key in held_keys)
+    for flight in late:
+        if flight.future.key not in held_keys:  # it waits for a worker, so its time has not begun
+            flying[flight.future.key] = replace(flight, since=now)
+    call_off(client, [flight.future for flight in held])
+    return held
+
+
+def call_off(client: Any, futures: Sequence[Any]) -> None:
+    """Give up tasks, and restart the workers that hold them: a thread that hangs ends with its process alone."""
+    holders = {key: worker for worker, keys in client.processing().items() for key in keys}
+    workers = sorted({holders[future.key] for future in futures if future.key in holders})
+    client.cancel(futures, force=True)
+    if workers:
+        with suppress(ValueError):  # workers without nanny cannot be restarted; the others go on
+            client.restart_workers(workers, timeout=RESTART_SECONDS, raise_for_error=False)
+
+
+def progress_of(records: Sequence[Record], total: int, reused: int) -> Progress:
+    """How far these records bring the simulation."""
     return Progress(
         stage="simulation",
         done=sum(record.count for record in records),

@@ -1,26 +1,37 @@
-"""What a run would cost, before anything is spent: a few twins are simulated, the rest is arithmetic."""
+"""What a run would cost, before anything is spent: a few twins are simulated and stored, the rest is arithmetic."""
 
 from __future__ import annotations
 
 import resource
 import shutil
+import tempfile
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
-import numpy as np
+import xarray as xr
 
 from ..trials.measures import outcome_coords, outcome_layout
 from ..trials.protocol import Protocol
 from ..trials.protocol_file import require_simulation
-from .prepare import choose_block, pilot, screened
+from . import store
+from .block import by_name
+from .cluster import Cluster, connection
+from .pilot import PILOT_TWINS, Pilot, choose_block, piloted
+from .prepare import Screened
 
-MOST_SCREENED = 256
+DISK_BLOCK = 4096  # bytes: a file takes whole blocks of the disk
+ANALYSIS_BYTES = 350_000  # posterior, tables and figures of one analysis, as the shipped trials leave them
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The cost of a run: seconds on `workers` workers, bytes before compression, against what is free."""
+    """The cost of a run up to its analysis: seconds on `workers` workers, bytes in memory and on the disk.
+
+    `memory_bytes` is the sum of the driver and its workers.
+    """
 
     name: str
     twins: int
@@ -29,7 +40,8 @@ class Plan:
     blocks: int
     candidates: int
     seconds_per_twin: float
-    seconds: float
+    screening_seconds: float
+    simulation_seconds: float
     workers: int
     memory_bytes: int
     disk_bytes: int
@@ -44,35 +56,59 @@ class Plan:
 
 
 def plan(protocol: Protocol, out: Path, workers: int, block: int | None = None) -> Plan:
-    """Screen and simulate a few twins, and multiply. Nothing is written."""
+    """Screen and simulate a few twins on as many workers, and multiply. Nothing is left behind."""
     require_simulation(protocol)
     assert protocol.population is not None
     twins = protocol.population.twins
-    few = min(twins, MOST_SCREENED)
-    small = protocol.model_copy(update={"population": protocol.population.model_copy(update={"twins": few})})
-    cohort, candidates, _ = screened(small)
-    tried = pilot(protocol, cohort)
-    size = block or choose_block(tried.seconds_per_twin, twins, workers)
-    arms = len(protocol.arms)
-    visits = outcome_coords(protocol)["visit"].size
-    layout = outcome_layout(protocol)
-    row = sum(np.dtype(v.dtype).itemsize * (visits if "visit" in v.dims else 1) for v in layout.values())
-    kept = 0
-    if protocol.keep is not None and tried.kept is not None:
-        kept = tried.kept.nbytes // max(tried.kept.sizes["twin"], 1) * min(protocol.keep.twins, twins)
+    begun = time.perf_counter()
+    found = Screened(protocol)
+    cohort = found.first(PILOT_TWINS)
+    looked_at = sum(part.sizes["twin"] for part in found.head)
+    screening = time.perf_counter() - begun
+    with tempfile.TemporaryDirectory(prefix="twinarm-plan-") as scratch:
+        with connection(Cluster(workers), Path(scratch)) as connected:
+            pilots = piloted(connected, protocol, cohort, workers)
+        tried = pilots[0]
+        seconds = mean(one.seconds_per_twin for one in pilots)
+        size = block or choose_block(seconds, twins, workers)
+        disk = _disk(Path(scratch), protocol, cohort, tried, min(size, twins))
+    own = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     there = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
-    peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return Plan(
         name=protocol.name,
         twins=twins,
-        arms=arms,
+        arms=len(protocol.arms),
         block=size,
         blocks=-(-twins // size),
-        candidates=round(candidates * twins / few),
-        seconds_per_twin=tried.seconds_per_twin,
-        seconds=tried.seconds_per_twin * twins / workers,
+        candidates=round(found.candidates * twins / looked_at),
+        seconds_per_twin=seconds,
+        screening_seconds=screening * twins / looked_at,
+        simulation_seconds=seconds * twins / workers,
         workers=workers,
-        memory_bytes=peak * (workers + 1),
-        disk_bytes=arms * (twins * row + kept) + cohort.nbytes * twins // few,
+        memory_bytes=own + sum(one.memory_bytes for one in pilots),
+        disk_bytes=disk,
         disk_free_bytes=shutil.disk_usage(there).free,
     )
+
+
+def _disk(scratch: Path, protocol: Protocol, cohort: xr.Dataset, tried: Pilot, rows: int) -> int:
+    """Bytes of a run folder: some twins are stored, and what they take is multiplied."""
+    assert protocol.population is not None
+    twins, arms = protocol.population.twins, len(protocol.arms)
+    people, outcomes = cohort.isel(twin=slice(rows)), tried.outcomes.isel(twin=slice(rows))
+    store.save(scratch / "cohort", people, rows)
+    count = outcomes.sizes["twin"]
+    coords = {**outcome_coords(protocol), "twin": outcomes["twin"].values}
+    store.create(scratch / "outcomes", outcome_layout(protocol), coords, count)
+    arrays = by_name(outcomes, store.empty_block(scratch / "outcomes", count))
+    store.write_block(scratch / "outcomes", store.Place(0, 0, count, 0), arrays)
+    block = _chunks(scratch / "cohort", rows / people.sizes["twin"], "c.*")
+    block += arms * (_chunks(scratch / "outcomes", rows / count, "c.0.*") + DISK_BLOCK)  # and the record
+    kept = tried.kept.nbytes * min(protocol.keep.twins, twins) if protocol.keep and tried.kept is not None else 0
+    return -(-twins // rows) * block + arms * kept + ANALYSIS_BYTES * (len(protocol.analyses) + 1)
+
+
+def _chunks(folder: Path, times: float, pattern: str) -> int:
+    """What the chunks of a store would take on the disk if each held so many times its twins."""
+    sizes = [times * path.stat().st_size for path in folder.glob(f"*/{pattern}")]
+    return sum(DISK_BLOCK * -(-int(size) // DISK_BLOCK) for size in sizes)

@@ -13,15 +13,15 @@ from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import xarray as xr
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from ..models.model import Status, find_part
 from ..trials.protocol import Arm, Protocol
-from .run_folder import RunFolder, json_bytes, write_atomic
+from .run_folder import RunFolder, sealed, unsealed, write_atomic
 from .store import digest
 
 # What a simulated number depends on, as folders and files of the package.
@@ -64,14 +64,14 @@ class Record(BaseModel, frozen=True, extra="forbid"):
 
 def write_record(folder: RunFolder, record: Record) -> None:
     """Commit a block: its chunks must be durable before."""
-    write_atomic(folder.record(record.arm, record.block), json_bytes(record.model_dump(mode="json")))
+    write_atomic(folder.record(record.arm, record.block), sealed(record.model_dump(mode="json")))
 
 
 def read_record(folder: RunFolder, arm: str, block: int) -> Record | None:
     """The record of a block, None where there is none or where it cannot be read."""
     try:
-        record = Record.model_validate_json(folder.record(arm, block).read_bytes())
-    except (OSError, ValidationError):
+        record = Record.model_validate_json(json.dumps(unsealed(folder.record(arm, block).read_bytes())))
+    except (OSError, ValueError):
         return None
     return record if (record.arm, record.block) == (arm, block) else None
 
@@ -88,14 +88,14 @@ def ids_digest(ids: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(ids, dtype="<i8").tobytes()).hexdigest()
 
 
-def block_key(protocol: Protocol, arm: Arm, twins: str, keeps: bool, source: str) -> str:
-    """Digest of everything the numbers of a block depend on.
+def key_parts(protocol: Protocol, arm: Arm, twins: str, keeps: bool, source: str) -> dict[str, Any]:
+    """Everything the numbers of a block depend on.
 
     `twins` is the digest of the block's rows of the cohort: ids, covariates and parameters, so population and
     eligibility are in it. Labels, roles, analyses and other arms are not, and changing them keeps the block.
     """
     assert protocol.schedule is not None and protocol.model is not None
-    means = {
+    return {
         "seed": protocol.seed,
         "twins": twins,
         "model": protocol.model.model_dump(mode="json"),
@@ -106,7 +106,12 @@ def block_key(protocol: Protocol, arm: Arm, twins: str, keeps: bool, source: str
         "keep": protocol.keep.model_dump(mode="json") if keeps and protocol.keep else None,
         "source": source,
     }
-    return hashlib.sha256(json.dumps(means, sort_keys=True).encode()).hexdigest()
+
+
+def block_key(protocol: Protocol, arm: Arm, twins: str, keeps: bool, source: str) -> str:
+    """Digest of `key_parts`."""
+    parts = key_parts(protocol, arm, twins, keeps, source)
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def twins_digest(cohort: xr.Dataset, rows: slice) -> str:

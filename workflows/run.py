@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,8 @@ from ..trials.protocol_file import require_simulation
 from . import store
 from .analyse import analyse_run
 from .cluster import Cluster, Connection, connection
-from .executor import Notify, Progress, drop_invalid, execute, stopping, survey
+from .executor import GO_ON, Notify, Progress, drop_invalid, execute, stopping, survey
+from .lazy import lazily
 from .prepare import prepare, refuse_foreign
 from .records import Record
 from .run_folder import (
@@ -33,6 +36,8 @@ from .run_folder import (
     read_manifest,
     write_atomic,
 )
+from .seal import seal
+from .worker import give_memory_back
 
 HERE = Cluster()
 GATE_FAILED, TOO_MANY_FAILED = 3, 4
@@ -73,8 +78,8 @@ def run_trial(
     out : path
         Folder of the run; an empty or new one, or that of the same protocol.
     cluster : Cluster
-        Worker processes on this machine, or the address of a scheduler. In a script, worker processes need the call
-        to stand under `if __name__ == "__main__":`.
+        Worker processes on this machine, the address of a scheduler, or jobs of Slurm. In a script, worker processes
+        need the call to stand under `if __name__ == "__main__":`.
     block : int, optional
         Twins a block; chosen from a pilot where it is absent. Results do not depend on it.
     update : bool
@@ -85,21 +90,25 @@ def run_trial(
     RunError
         What the user can mend (2), or a reason to start the same command again (75, 130); see its `exit_code`.
     """
+    give_memory_back()
     folder = run_folder_of(protocol, out)
     with locked(folder):
         bank = simulate_bank(folder, protocol, cluster, block, update, notify)
         if bank.is_refused:
-            return _refused(folder, protocol, bank)
-        notify(Progress("analysis", 0, 0))
-        results, passed = analyse_run(folder, protocol, bank.outcomes, bank.digest)
-    return RunResult(folder.root, bank.digest, bank.failed, 0 if passed else GATE_FAILED, results)
+            results, code = _refused(folder, protocol, bank), TOO_MANY_FAILED
+        else:
+            notify(Progress("analysis", 0, 0))
+            results, passed = analyse_run(folder, protocol, bank.outcomes, bank.digest)
+            code = 0 if passed else GATE_FAILED
+        seal(folder)
+    return RunResult(folder.root, bank.digest, bank.failed, code, results)
 
 
 def run_folder_of(protocol: Protocol, out: str | Path) -> RunFolder:
     """The folder of a run, looked at before anything is written."""
     require_simulation(protocol)
     folder = RunFolder(Path(out).absolute())
-    refuse_foreign(folder)
+    refuse_foreign(folder, protocol)
     return folder
 
 
@@ -123,11 +132,11 @@ def simulate_bank(
 ) -> Bank:
     """All of a run that comes before its analysis. The folder is locked by the caller."""
     notify(Progress("screening", 0, 0))
-    with connection(cluster, folder.scratch) as connected:
+    with connection(cluster, folder.scratch) as connected, reachable(connected):
         manifest = prepare(folder, protocol, connected, block, update)
         records = simulate(folder, connected, notify)
     shutil.rmtree(folder.scratch, ignore_errors=True)
-    outcomes = read_outcomes(folder)
+    outcomes = outcomes_of(folder)
     write_ledger(folder, manifest, outcomes, records)
     failed = int((outcomes["status"].values != Status.COMPLETED).any(axis=1).sum())
     return Bank(outcomes, store.digest(outcomes), failed, is_over_failure_limit(protocol, outcomes))
@@ -148,15 +157,24 @@ def simulate(folder: RunFolder, connected: Connection, notify: Notify) -> tuple[
 
 
 def read_outcomes(folder: RunFolder) -> xr.Dataset:
-    """Outcomes of the bank, arms in the order of the protocol.
+    """Outcomes of the bank, in memory, arms in the order of the protocol.
 
     Raises
     ------
     RunError
         Some twin and arm is not computed: run on before reading.
     """
+    return _of_protocol(folder, store.load(folder.outcomes))
+
+
+def outcomes_of(folder: RunFolder) -> xr.Dataset:
+    """The same, each variable read from the folder when its values are asked for (see `lazily`)."""
+    return _of_protocol(folder, lazily(folder.outcomes))
+
+
+def _of_protocol(folder: RunFolder, stored: xr.Dataset) -> xr.Dataset:
     protocol = protocol_of(read_manifest(folder))
-    outcomes = store.load(folder.outcomes).sel(arm=[arm.name for arm in protocol.arms])
+    outcomes = stored.sel(arm=[arm.name for arm in protocol.arms])
     empty = int((outcomes["status"].values == Status.NOT_COMPUTED).sum())
     if empty:
         raise RunError(
@@ -168,7 +186,7 @@ def read_outcomes(folder: RunFolder) -> xr.Dataset:
 def write_ledger(folder: RunFolder, manifest: Manifest, outcomes: xr.Dataset, records: Sequence[Record]) -> None:
     """What became of every candidate that is no completed twin: counts of the screening, then twin by twin."""
     lines: list[dict[str, Any]] = [{"stage": "candidates", "count": manifest.candidates}]
-    lines += [dict(row) for row in manifest.screening]
+    lines += [{key: row[key] for key in ("stage", "reason", "count")} for row in manifest.screening]
     lines.append({"stage": "bank", "count": manifest.rows})
     reasons = {(record.arm, bad.twin): bad.reason for record in records for bad in record.quarantined}
     status = outcomes["status"].values
@@ -188,7 +206,34 @@ def write_ledger(folder: RunFolder, manifest: Manifest, outcomes: xr.Dataset, re
     write_atomic(folder.ledger, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode())
 
 
-def _refused(folder: RunFolder, protocol: Protocol, bank: Bank) -> RunResult:
+@contextmanager
+def reachable(connected: Connection) -> Iterator[None]:
+    """An error that comes of a scheduler that is gone is said as that."""
+    from distributed import CancelledError
+    from distributed.comm import CommClosedError
+
+    try:
+        yield
+    except RunError:
+        raise
+    except Exception as error:
+        is_open = connected.made is None or connected.made.status == "running"
+        if is_open and not isinstance(error, (CommClosedError, CancelledError)):  # the status lags behind
+            raise
+        raise RunError(f"the cluster was lost ({type(error).__name__}); {GO_ON}", 75) from error
+
+
+def by_arm(outcomes: xr.Dataset) -> str:
+    """How many twins failed in each arm, by reason, in words."""
+    said = []
+    for arm in outcomes["arm"].values.tolist():
+        status = outcomes["status"].sel(arm=arm).values
+        counts = Counter(Status(code).reason for code in status[status != Status.COMPLETED].tolist())
+        said.append(f"{arm}: " + (", ".join(f"{n} {reason}" for reason, n in sorted(counts.items())) or "none"))
+    return "; ".join(said)
+
+
+def _refused(folder: RunFolder, protocol: Protocol, bank: Bank) -> dict[str, Any]:
     """Results that say why there are none; an older analysis is not left beside them."""
     started = bank.outcomes.sizes["twin"]
     results = {
@@ -196,9 +241,9 @@ def _refused(folder: RunFolder, protocol: Protocol, bank: Bank) -> RunResult:
         "protocol": protocol.digest,
         "outcomes": bank.digest,
         "refused": f"{bank.failed} of {started} twins failed in some arm ({bank.failed / started:.2%}), "
-        f"the limit is {protocol.solver.failure_limit:.2%}: no analysis is run",
+        f"the limit is {protocol.solver.failure_limit:.2%}: no analysis is run ({by_arm(bank.outcomes)})",
     }
     folder.report.unlink(missing_ok=True)
     shutil.rmtree(folder.posterior, ignore_errors=True)
     write_atomic(folder.results, json_bytes(results))
-    return RunResult(folder.root, bank.digest, bank.failed, TOO_MANY_FAILED, results)
+    return results

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
+import shutil
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import IO, Annotated, Any
 
 from pydantic import BaseModel, Field
 
@@ -66,6 +69,10 @@ class RunFolder:
     @property
     def results(self) -> Path:
         return self.root / "results.json"
+
+    @property
+    def seal(self) -> Path:
+        return self.root / "seal.json"
 
     @property
     def report(self) -> Path:
@@ -130,12 +137,13 @@ def read_manifest(folder: RunFolder) -> Manifest:
     RunError
         There is none, or it cannot be read: start the run again in an empty folder.
     """
-    text = folder.require().manifest.read_text(encoding="utf-8")
+    content = folder.require().manifest.read_bytes()
     try:
-        return Manifest.model_validate_json(text)
+        return Manifest.model_validate_json(json.dumps(unsealed(content)))
     except ValueError:
         raise RunError(
-            f"{folder.manifest} cannot be read as a manifest of format 1; run into an empty folder"
+            f"{folder.manifest} cannot be read as a manifest of format 1, or has been changed; "
+            "run the same protocol again, or run into an empty folder"
         ) from None
 
 
@@ -149,12 +157,45 @@ def protocol_of(manifest: Manifest) -> Protocol:
 
 def write_manifest(folder: RunFolder, manifest: Manifest) -> None:
     """Put the manifest in its place, whole."""
-    write_atomic(folder.manifest, json_bytes(manifest.model_dump(mode="json")))
+    write_atomic(folder.manifest, sealed(manifest.model_dump(mode="json")))
 
 
 def json_bytes(value: object) -> bytes:
     """JSON for people and for comparison: sorted keys, two spaces, a final newline; NaN is refused."""
     return (json.dumps(value, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n").encode()
+
+
+def sealed(values: Mapping[str, Any]) -> bytes:
+    """JSON that carries the sha256 of the rest of itself."""
+    return json_bytes({**values, "sha256": hashlib.sha256(json_bytes(values)).hexdigest()})
+
+
+def unsealed(content: bytes) -> dict[str, Any]:
+    """The values of a sealed text.
+
+    Raises
+    ------
+    ValueError
+        A byte of it was changed.
+    """
+    values = json.loads(content)
+    if not isinstance(values, dict) or sealed({k: v for k, v in values.items() if k != "sha256"}) != content:
+        raise ValueError("its own sha256 is another")
+    del values["sha256"]
+    return values
+
+
+def remove_leftovers(folder: RunFolder) -> None:
+    """Remove what a process left half done when it ended. The folder is locked, so nobody else is at work."""
+    stores = (folder.cohort, folder.outcomes, folder.kept, folder.posterior)
+    arrays = [array for path in stores if path.is_dir() for array in path.iterdir() if array.is_dir()]
+    records = folder.records.iterdir() if folder.records.is_dir() else ()
+    for place in (folder.root, *stores, *arrays, *records):
+        for path in place.iterdir() if place.is_dir() else ():
+            if path.name.startswith(".") and path.suffix in (".part", ".old"):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            elif path.suffix == ".partial":  # of Zarr
+                path.unlink()
 
 
 def sync_folder(path: Path) -> None:
@@ -189,8 +230,10 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def locked(folder: RunFolder) -> Iterator[None]:
-    """Hold the folder for one run. The kernel lets go when the process ends, however it ends.
+def locked(folder: RunFolder, shared: bool = False) -> Iterator[None]:
+    """Hold the folder for one run, or with `shared` beside others that simulate their own share of its blocks.
+
+    The kernel lets go when the process ends, however it ends.
 
     Raises
     ------
@@ -198,23 +241,42 @@ def locked(folder: RunFolder) -> Iterator[None]:
         Another process holds it: wait for that run, or give another folder.
     """
     folder.root.mkdir(parents=True, exist_ok=True)
-    with folder.lock.open("a") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+    with folder.lock.open("a+") as handle:  # network file systems want both rights for a lock of either kind
+        if not _hold(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX):
             raise RunError(
                 f"another run is at work in {folder.root}; wait for it to end, or give another folder with --out"
-            ) from None
+            )
         yield
+
+
+def _hold(handle: IO[str], kind: int) -> bool:
+    """Take a lock; a moment's patience, because `is_locked` holds it while it looks."""
+    for _ in range(5):
+        try:
+            fcntl.flock(handle, kind | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            time.sleep(0.02)
+        except OSError as error:
+            raise RunError(
+                f"{handle.name} cannot be locked ({error.strerror}); put the run on a disk with locks"
+            ) from None
+    return False
 
 
 def is_locked(folder: RunFolder) -> bool:
     """Whether a run is at work in the folder now."""
-    if not folder.lock.exists():
-        return False
-    with folder.lock.open("rb") as handle:
+    try:
+        handle = folder.lock.open("r+")
+    except OSError:  # none was ever here, or it is not ours to write: then a lock of the other kind tells of a run
+        return folder.lock.exists() and _is_held(folder.lock.open("r"), fcntl.LOCK_SH)
+    return _is_held(handle, fcntl.LOCK_EX)
+
+
+def _is_held(handle: IO[str], kind: int) -> bool:
+    with handle:
         try:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
+            fcntl.flock(handle, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
             return True
     return False

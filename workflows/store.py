@@ -23,6 +23,7 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 from ..trials.measures import Layout
 from .run_folder import RunError, sync_file, sync_folder
 
+PIECE = 20_000  # rows that are held at once of an array that is hashed
 LABELS_PER_CHUNK = {False: 65_536, True: 16}  # numbers, words: room to grow without a file a label
 
 
@@ -44,12 +45,12 @@ def _words(values: np.ndarray) -> bool:
     return values.dtype.kind in "UOT"
 
 
-def _plain_words(values: np.ndarray) -> np.ndarray:
+def plain_words(values: np.ndarray) -> np.ndarray:
     """Words as numpy's own fixed-width text, everything else as it is."""
     return np.array(values.tolist(), dtype=str).reshape(values.shape) if _words(values) else values
 
 
-def _dims(array: zarr.Array) -> tuple[str, ...]:
+def dims_of(array: zarr.Array) -> tuple[str, ...]:
     names = getattr(array.metadata, "dimension_names", None)  # format 2 has none; nothing here writes it
     if names is None:
         raise DamagedStore(f"{array.store_path} has no names of its dimensions; run again to mend")
@@ -83,6 +84,22 @@ def create_array(
 def save(path: Path, dataset: xr.Dataset, rows: int) -> None:
     """Write a dataset along `twin` in chunks of `rows` twins; it appears under its name whole or not at all."""
     save_blocks(path, [dataset], dataset.sizes.get("twin", 0), rows)
+
+
+def cut(blocks: Iterable[xr.Dataset], twins: int) -> Iterator[xr.Dataset]:
+    """The same twins in blocks of so many, the last with what is left."""
+    kept: list[xr.Dataset] = []
+    for block in blocks:
+        kept.append(block)
+        if sum(one.sizes["twin"] for one in kept) < twins:
+            continue
+        joined = xr.concat(kept, dim="twin", combine_attrs="override") if len(kept) > 1 else kept[0]
+        whole = joined.sizes["twin"] // twins * twins
+        for first in range(0, whole, twins):
+            yield joined.isel(twin=slice(first, first + twins))
+        kept = [joined.isel(twin=slice(whole, None))]
+    if kept and (len(kept) > 1 or kept[0].sizes["twin"]):
+        yield xr.concat(kept, dim="twin", combine_attrs="override")
 
 
 def save_blocks(path: Path, blocks: Iterable[xr.Dataset], twins: int, rows: int) -> None:
@@ -148,10 +165,10 @@ def read_rows(group: zarr.Group, rows: slice = slice(None)) -> xr.Dataset:
     variables = {}
     try:
         for name, array in all_arrays(group):
-            dims = _dims(array)
+            dims = dims_of(array)
             where = tuple(rows if dim == "twin" else slice(None) for dim in dims)
             values = np.asarray(array[where])
-            variables[name] = (dims, _plain_words(values), dict(array.attrs))
+            variables[name] = (dims, plain_words(values), dict(array.attrs))
     except Exception as error:  # a wrong checksum, a short file, metadata that is no JSON
         raise DamagedStore(f"{group.store_path} is damaged: {error}") from error
     coords = {name: variables.pop(name) for name in list(variables) if variables[name][0] == (name,)}
@@ -165,25 +182,44 @@ def canonical(values: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(values), np.array(np.nan, dtype=values.dtype), values)
 
 
-def hash_arrays(arrays: Mapping[str, np.ndarray]) -> str:
+def hash_arrays(arrays: Mapping[str, np.ndarray | xr.Variable]) -> str:
     """sha256 over the arrays in name order, each as name, dtype, shape, C-order bytes; words as JSON text."""
     digest = hashlib.sha256()
     for name in sorted(arrays):
-        values = np.asarray(arrays[name])
-        if _words(values):
-            kind, content = "text", json.dumps(_plain_words(values).tolist()).encode()
-        else:
-            values = canonical(values)
-            kind = values.dtype.newbyteorder("<").str
-            content = np.ascontiguousarray(values).astype(kind, copy=False).tobytes()
-        digest.update(f"{name}\0{kind}\0{values.shape}\0".encode())
-        digest.update(content)
+        for part in _hashed(name, arrays[name]):
+            digest.update(part)
     return digest.hexdigest()
+
+
+def _hashed(name: str, values: np.ndarray | xr.Variable) -> Iterator[bytes]:
+    """The bytes of one array, a piece of it at a time."""
+    if values.dtype.kind in "UOT":
+        yield f"{name}\0text\0{values.shape}\0".encode()
+        if values.ndim != 1:
+            yield json.dumps(plain_words(np.asarray(values)).tolist()).encode()
+            return
+        for number, piece in enumerate(_pieces(values)):
+            yield (", " if number else "[").encode() + json.dumps(plain_words(piece).tolist())[1:-1].encode()
+        yield b"]"
+        return
+    kind = values.dtype.newbyteorder("<").str
+    yield f"{name}\0{kind}\0{values.shape}\0".encode()
+    for piece in _pieces(values):
+        yield np.ascontiguousarray(canonical(piece)).astype(kind, copy=False).tobytes()
+
+
+def _pieces(values: np.ndarray | xr.Variable) -> Iterator[np.ndarray]:
+    """An array in pieces along its first axis, in order."""
+    if values.ndim == 0 or values.shape[0] <= PIECE:
+        yield np.asarray(values)
+        return
+    for first in range(0, values.shape[0], PIECE):
+        yield np.asarray(values[first : first + PIECE])
 
 
 def digest(dataset: xr.Dataset) -> str:
     """Digest of the values of a dataset, coordinates with them; attributes and chunks do not count."""
-    return hash_arrays({str(name): variable.values for name, variable in dataset.variables.items()})
+    return hash_arrays({str(name): variable for name, variable in dataset.variables.items()})
 
 
 def _plain(attributes: Mapping[Any, Any]) -> dict[str, Any]:
@@ -205,12 +241,17 @@ def all_arrays(group: zarr.Group) -> list[tuple[str, zarr.Array]]:
 def arrays_of(group: zarr.Group) -> Iterator[tuple[str, zarr.Array]]:
     """The arrays that hold results, coordinates left out, in name order."""
     for name, array in all_arrays(group):
-        if _dims(array) != (name,):
+        if dims_of(array) != (name,):
             yield name, array
 
 
-def create(path: Path, layout: Mapping[str, Layout], coords: Mapping[str, np.ndarray], rows: int) -> None:
-    """An empty store along (twin, arm, ...), one chunk a block of `rows` twins and arm; appears whole or not at all."""
+def create(
+    path: Path, layout: Mapping[str, Layout], coords: Mapping[str, np.ndarray], rows: int, adopt: bool = False
+) -> None:
+    """An empty store along (twin, arm, ...), one chunk a block of `rows` twins and arm; appears whole or not at all.
+
+    With `adopt` the chunks of the store that stood there are taken over; whether they hold is for the records to say.
+    """
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     group = zarr.create_group(part, zarr_format=3)
     for name, values in coords.items():
@@ -222,7 +263,17 @@ def create(path: Path, layout: Mapping[str, Layout], coords: Mapping[str, np.nda
         shape = tuple(coords[dim].size for dim in one.dims)
         chunks = (rows, 1, *shape[2:])
         create_array(group, name, (one.dims, shape, np.dtype(one.dtype)), chunks, one.attrs)
+        for chunk in (path / name).glob("c.*") if adopt else ():
+            chunk.rename(part / name / chunk.name)
     replace_tree(part, path)
+
+
+def rows_per_chunk(path: Path) -> int | None:
+    """Twins a block of a store that was made before, None where none can be read."""
+    try:
+        return int(next(array for _, array in arrays_of(open_group(path))).chunks[0])
+    except (DamagedStore, StopIteration):
+        return None
 
 
 def write_block(path: Path, place: Place, values: Mapping[str, np.ndarray]) -> None:
@@ -270,7 +321,7 @@ def matches(path: Path, layout: Mapping[str, Layout], coords: Mapping[str, np.nd
     except (DamagedStore, KeyError):
         return False
     same = {name: (one.dims, np.dtype(one.dtype)) for name, one in layout.items()} == {
-        name: (_dims(array), array.dtype) for name, array in stored.items()
+        name: (dims_of(array), array.dtype) for name, array in stored.items()
     }
     shared = min(labels["arm"].size, coords["arm"].size)
     return (
@@ -285,9 +336,9 @@ def load_coords(group: zarr.Group) -> dict[str, np.ndarray]:
     """The labels of a store."""
     found = {}
     for name, array in all_arrays(group):
-        if _dims(array) == (name,):
+        if dims_of(array) == (name,):
             values = np.asarray(array[:])
-            found[name] = _plain_words(values)
+            found[name] = plain_words(values)
     return found
 
 
@@ -306,3 +357,6 @@ def resize(path: Path, layout: Mapping[str, Layout], coords: Mapping[str, np.nda
             array.resize(shape)
         if dict(array.attrs) != dict(layout[name].attrs):
             array.attrs.put(dict(layout[name].attrs))
+    for file in (*path.glob("*/zarr.json"), *(chunk for name in coords for chunk in (path / name).glob("c.*"))):
+        sync_file(file)
+        sync_folder(file.parent)

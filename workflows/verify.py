@@ -11,11 +11,12 @@ import xarray as xr
 
 from ..cohorts import load_population, sample_twins
 from . import store
-from .block import Bench, bench, simulate_rows
-from .executor import fault_of
+from .block import Bench, bench, fault_of, simulate_rows
+from .lazy import lazily
 from .records import read_record, read_records, twins_digest
 from .run import read_outcomes
-from .run_folder import RunFolder
+from .run_folder import RunError, RunFolder
+from .seal import broken
 
 
 @dataclass(frozen=True)
@@ -33,31 +34,40 @@ def verify(folder: RunFolder, twins: int = 3) -> Verdict:
 
     Specification
     -------------
-    1. The cohort has the digest of the manifest.
+    1. Manifest, protocol, cohort, tables, posteriors and report are byte for byte what the run sealed, and the cohort
+       has the digest of the manifest.
     2. Every block has a record whose key is that of this protocol, these twins and this source.
     3. The stored bytes of every block have the sha256 of its record.
-    4. The outcomes have the digest that results.json states.
-    5. Twins drawn again from the population equal their rows of the cohort; simulated again, their outcomes. Other
+    4. Where nothing differs so far: the outcomes have the digest that results.json states.
+    5. And twins drawn again from the population equal their rows of the cohort; simulated again, their outcomes. Other
        bits are expected on another family of processors, and with other versions than the manifest names.
     """
-    this = bench(folder)
+    if not folder.manifest.is_file() and not folder.records.is_dir():
+        folder.require()
+    found = [_otherwise(folder, name) for name in broken(folder)]
     try:
-        cohort = store.load(folder.cohort)
-    except store.DamagedStore as error:
-        return Verdict(0, (), None, (str(error),))
-    found = [] if store.digest(cohort) == this.manifest.cohort else ["cohort.zarr has another digest than the manifest"]
-    faults = _blocks(this, cohort)
-    found += faults
-    digest = None
-    if not faults:
-        digest = store.digest(read_outcomes(folder))
-        found += _results(folder, digest)
+        this = bench(folder)
+        cohort = lazily(folder.cohort)
+    except (RunError, OSError) as error:
+        return Verdict(0, (), None, (*found, str(error)))
+    if store.digest(cohort) != this.manifest.cohort:
+        found.append("cohort.zarr has another digest than the manifest")
+    found += _blocks(this, cohort)
+    if found:
+        return Verdict(this.manifest.blocks, (), None, tuple(found))
+    digest = store.digest(read_outcomes(folder))
     rows = _some_rows(this, twins)
     ids = cohort["twin"].values[rows]
-    found += _drawn_again(this, cohort.isel(twin=rows))
-    if not faults:
-        found += [fault for row in rows for fault in _simulated_again(this, cohort, row)]
+    found += _results(folder, digest) + _drawn_again(this, cohort.isel(twin=rows))
+    found += [fault for row in rows for fault in _simulated_again(this, cohort, row)]
     return Verdict(this.manifest.blocks, tuple(ids.tolist()), digest, tuple(found))
+
+
+def _otherwise(folder: RunFolder, name: str) -> str:
+    """What is wrong with a file that the seal names."""
+    if not (folder.root / name).is_file():
+        return f"{name} is missing"
+    return f"{name} holds other bytes than the run left" if name != folder.seal.name else f"{name} has been changed"
 
 
 def _some_rows(this: Bench, count: int) -> list[int]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from .. import __version__
+from .run_folder import RunError
 
 
+@cache
 def versions() -> dict[str, str]:
     """What the numbers were made with."""
     names = ("numpy", "scipy", "numba", "xarray", "zarr", "dask", "distributed", "pymc", "nutpie", "arviz")
@@ -18,3 +22,16 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "absent"
     return found
+
+
+def require_versions(there: Mapping[str, str], here: Mapping[str, str], worker: str) -> None:
+    """Refuse a worker that would compute with other libraries than the process that drives the run.
+
+    Raises
+    ------
+    RunError
+        Some version differs.
+    """
+    other = [f"{name} {there.get(name)} (here {here[name]})" for name in here if there.get(name) != here[name]]
+    if other:
+        raise RunError(f"worker {worker} has {', '.join(other)}; install the same lock file on both")

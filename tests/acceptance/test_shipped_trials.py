@@ -52,8 +52,8 @@ def reference(request, tmp_path_factory):
 
 @pytest.mark.parametrize(
     "options",
-    [("--workers", 2, "--block", 7), ("--workers", 2, "--block", 64), ("--threads", "--workers", 2, "--block", 7)],
-    ids=["blocks of 7", "blocks of 64", "threads"],
+    [("--workers", 2, "--block", 7), ("--workers", 4, "--block", 1), ("--threads", "--workers", 2, "--block", 50)],
+    ids=["blocks of 7", "blocks of 1, four workers", "blocks of 50, threads"],
 )
 def test_the_digest_does_not_see_workers_blocks_or_threads(reference, tmp_path, options):
     trial, expected = reference
@@ -88,6 +88,17 @@ def test_an_added_arm_changes_no_number_of_the_others(trial):
         before, _ = simulate_block(protocol, arm, twins, ())
         after, _ = simulate_block(wider, arm, twins, ())
         assert store.digest(before) == store.digest(after)
+
+
+@pytest.mark.parametrize("trial", list(TWINS))
+def test_some_twins_alone_have_the_same_bytes(trial):
+    protocol = with_twins(load_protocol(trial), 20)
+    twins = screen(load_population(protocol.population.name), 20, protocol.seed, protocol.population.eligibility).cohort
+    for rows in ([13], [2, 3, 11, 19]):
+        for arm in (a.name for a in protocol.arms):
+            together, _ = simulate_block(protocol, arm, twins, ())
+            alone, _ = simulate_block(protocol, arm, twins.isel(twin=rows), ())
+            assert store.digest(alone) == store.digest(together.isel(twin=rows))
 
 
 def test_a_twin_that_cannot_be_solved_is_counted_with_its_reason(tmp_path):

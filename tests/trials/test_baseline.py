@@ -12,7 +12,7 @@ from twinarm.trials.baseline import BaselineError, with_baseline
 from twinarm.trials.protocol import EligibilityRule
 from twinarm.trials.protocol_file import ProtocolError
 from twinarm.trials.protocol_writer import write_protocol
-from twinarm.workflows.prepare import screened
+from twinarm.workflows.prepare import Screened
 
 PUBLISHED = Path(__file__).parents[2] / "cohorts" / "populations" / "published" / "control-iq-baseline.yaml"
 
@@ -82,12 +82,13 @@ def test_a_bank_leaves_out_those_whose_simulated_baseline_is_implausible(protoco
     limit = float(np.nanquantile(value, 0.3))
     rule = EligibilityRule(rule=f"baseline_time_in_range >= {limit!r}", reason="hardly ever in range")
     chosen = protocol.population.model_copy(update={"twins": 25, "plausible_baseline": (rule,)})
-    cohort, candidates, counts = screened(protocol.model_copy(update={"population": chosen}))
+    found = Screened(protocol.model_copy(update={"population": chosen}))
+    cohort = found.first(25)
     assert cohort["twin"].values.tolist() == eligible["twin"].values[~(value < limit)][:25].tolist()
     assert not [name for name in cohort if name.startswith("baseline_")]
-    refused = {row["reason"]: row["count"] for row in counts if row["stage"] == "implausible baseline"}
+    refused = {row["reason"]: row["count"] for row in found.screening if row["stage"] == "implausible baseline"}
     assert refused["hardly ever in range"] > 0
-    assert sum(int(row["count"]) for row in counts) + 25 == candidates
+    assert sum(int(row["count"]) for row in found.screening) + 25 == found.candidates
 
 
 def test_rules_on_an_unknown_baseline_are_refused_before_anything_is_computed(tmp_path, protocol):

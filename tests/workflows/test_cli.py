@@ -176,7 +176,7 @@ def test_plan_says_the_cost_and_writes_nothing(twinarm, tmp_path):
     assert code == 0 and not (tmp_path / "run").exists()
     plan = json.loads(out)
     assert plan["twins"] == 5000 and plan["arms"] == 2 and plan["fits"]
-    assert plan["blocks"] == -(-5000 // plan["block"]) and plan["seconds"] > 0
+    assert plan["blocks"] == -(-5000 // plan["block"]) and plan["simulation_seconds"] > 0
     # 2 arms x (2 endpoints x 3 periods of 8 bytes, status 1, failed_at 8), 5 kept twins of 21 days, and the cohort
     assert plan["disk_bytes"] > 5000 * 2 * (2 * 3 * 8 + 1 + 8) + 2 * 5 * 21 * 8
     assert 5000 < plan["candidates"] < 7000

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from twinarm.models.model import Status, find_model
-from twinarm.workflows import executor, prepare, store
+from twinarm.workflows import executor, store
 from twinarm.workflows.cluster import Cluster, connection
 from twinarm.workflows.records import read_records
 from twinarm.workflows.run import Bank, read_outcomes, run_folder_of, simulate, simulate_bank
-from twinarm.workflows.run_folder import RunError, RunFolder, locked, read_manifest
+from twinarm.workflows.run_folder import RunError, RunFolder, locked
 
 THREADS = Cluster(2, processes=False)
 
@@ -35,30 +35,6 @@ def digests():
 
 def same(digests, protocol, digest) -> bool:
     return digests.setdefault(protocol.digest, digest) == digest
-
-
-@pytest.mark.parametrize("block", [1, 7, 64, 1000])
-def test_digest_does_not_see_the_block(toy, tmp_path, digests, block):
-    folder, bank = bank_of(toy(24), tmp_path / "run", block=block)
-    assert read_manifest(folder).block == block
-    assert same(digests, toy(24), bank.digest)
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_digest_does_not_see_worker_processes(toy, tmp_path, digests, workers):
-    _, bank = bank_of(toy(24), tmp_path / "run", Cluster(workers, processes=True))
-    assert same(digests, toy(24), bank.digest)
-
-
-def test_digest_does_not_see_the_order(toy, tmp_path, digests):
-    folder = run_folder_of(toy(24), tmp_path / "run")
-    with locked(folder), connection(THREADS, folder.scratch) as connected:
-        prepare.prepare(folder, toy(24), connected, 3)
-        found = executor.survey(folder)
-        units = random.Random(5).sample(found.missing, len(found.missing))
-        shuffled = executor.Survey(found.valid, tuple(units), found.keys)
-        executor.execute(folder, shuffled, connected.client(), lambda _: None, executor.Stop())
-    assert same(digests, toy(24), store.digest(read_outcomes(folder)))
 
 
 def test_values_are_those_of_the_model_alone(toy, tmp_path):

@@ -20,6 +20,7 @@ import xarray as xr
 
 from .catalogue import Prepared, Structure, catalogue_model
 from .density import Density, compile_density
+from .home import shelter
 
 TARGET_ACCEPT = 0.9
 MAX_DEPTH = 10
@@ -111,6 +112,7 @@ def load_libraries() -> None:
 
     PyTensor reads the flag when it is imported, the setting after it.
     """
+    shelter()
     if "pytensor" not in sys.modules and "cxx=" not in os.environ.get("PYTENSOR_FLAGS", ""):
         os.environ["PYTENSOR_FLAGS"] = ",".join(filter(None, [os.environ.get("PYTENSOR_FLAGS"), "cxx="]))
     with warnings.catch_warnings():

@@ -45,7 +45,7 @@ class RunContents:
 
     `subjects` hold `arm`, the outcomes under their endpoints' names, and `covariate_<name>`. A simulated trial has a
     cohort, outcomes, true effects and a ledger as well. `notes` are sentences for the reader, `digests` name what was
-    hashed, `times` are seconds.
+    hashed. Nothing here tells of times or hosts: the same outcomes give the same report.
     """
 
     protocol: Protocol
@@ -60,7 +60,6 @@ class RunContents:
     notes: tuple[str, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
-    times: Mapping[str, float] = field(default_factory=dict)
     command: str = ""
     protocol_text: str = ""
 

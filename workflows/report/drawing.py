@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
+from ...trials.analysis.home import shelter
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -130,6 +132,7 @@ def dash(position: int) -> Any:
 @contextmanager
 def canvas(height: float, width: float = WIDTH, **layout: Any) -> Iterator[tuple[Figure, Axes]]:
     """A figure and its axes in the style of the report; the style ends with the block."""
+    shelter()
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

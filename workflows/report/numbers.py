@@ -119,22 +119,6 @@ def p_limit(value: float) -> str:
     return f"{100 * value:.6g}{NBSP}%"
 
 
-def seconds(value: float) -> str:
-    """A duration in the unit that reads best.
-
-    >>> seconds(0.42), seconds(75.0), seconds(9000.0)
-    ('0.4 s', '1 min 15 s', '2 h 30 min')
-    """
-    if math.isnan(value):
-        return MISSING
-    if value < 60:
-        return f"{value:.1f} s"
-    whole = round(value)
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
 def days(value: float) -> str:
     """A time in days, in weeks or months where they are whole.
 

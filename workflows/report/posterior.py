@@ -110,7 +110,8 @@ def _line(axes: Axes, at: float, text: str, colour: str, style: Any, height: flo
 
 def histogram_picture(key: str, title: str, values: Array, unit: str, label: str, colour: str, note: str) -> Picture:
     """Distribution of one number a twin (individual effects), with its mean."""
-    values = values[np.isfinite(values)]
+    is_finite = np.isfinite(values)
+    values = values if is_finite.all() else values[is_finite]
     mean = float(values.mean())
     counts, edges = np.histogram(values, bins=min(40, max(8, round(np.sqrt(values.size)))))
     percent = 100 * counts / max(1, values.size)

@@ -13,7 +13,7 @@ from ...trials.observe import observe
 from ...trials.true_effect import true_effects
 from .. import store
 from ..fits import load_fit
-from ..records import read_records
+from ..lazy import lazily
 from ..run_folder import Manifest, RunFolder, protocol_of, read_manifest
 from .contents import RunContents
 
@@ -26,12 +26,12 @@ def read_run(root: Path) -> RunContents:
     RunError
         The run is not complete, was not analysed, or something stored is damaged: run it again to the end.
     """
-    from ..run import read_outcomes
+    from ..run import outcomes_of
 
     folder = RunFolder(root)
     manifest = read_manifest(folder)
     protocol = protocol_of(manifest)
-    cohort, outcomes = store.load(folder.cohort), read_outcomes(folder)
+    cohort, outcomes = lazily(folder.cohort), outcomes_of(folder)
     subjects = observe(protocol, cohort, outcomes)
     data = {a.endpoint: estimand_data(protocol, subjects, a) for a in protocol.analyses}
     refused = {(str(r["stage"]), str(r["reason"])): int(r["count"]) for r in manifest.screening}
@@ -44,12 +44,11 @@ def read_run(root: Path) -> RunContents:
         outcomes=outcomes,
         kept=_kept(folder),
         subjects=subjects,
-        truth=true_effects(protocol, outcomes),
+        truth=true_effects(protocol, outcomes).drop_vars("twin"),
         ledger=attrition(protocol, manifest.candidates, refused, outcomes, subjects, list(data.values())),
         notes=(note,) if note else (),
         digests=_digests(folder, manifest),
         environment=dict(manifest.versions),
-        times={"simulation, summed over workers": sum(record.seconds for record in read_records(folder))},
         command=f"twinarm run protocol.yaml --out runs/{protocol.name}\ntwinarm verify runs/{protocol.name}",
         protocol_text=folder.protocol.read_text(encoding="utf-8"),
     )

@@ -9,7 +9,7 @@ from .contents import RunContents
 from .design import arms_table, baseline_table, endpoints_table, estimands_table, events_table, rules_table
 from .drawing import Cell, Datum, Picture, Table
 from .flow import flow_picture
-from .numbers import days, decimals, fixed, interval, number, p_limit, seconds, with_unit
+from .numbers import days, decimals, fixed, interval, number, p_limit, with_unit
 from .participants import flow_of, ledger_table
 from .pictures import (
     individual_picture,
@@ -278,7 +278,6 @@ def _record(contents: RunContents) -> Section:
     shown = Markup('<span class="digest">{}</span>')
     facts += [(f"Digest: {name}", shown.format(value)) for name, value in digests.items()]
     facts += [(name, value) for name, value in contents.environment.items()]
-    facts += [(f"Time: {name}", seconds(value)) for name, value in contents.times.items()]
     blocks: list[Block] = [Facts(tuple(facts))]
     if contents.is_simulated:
         s = protocol.solver

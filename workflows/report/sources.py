@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import xarray as xr
 
@@ -11,6 +13,7 @@ from .contents import RunContents
 from .drawing import Cell, Datum, Table
 from .numbers import MISSING, decimals, fixed, interval, number, with_unit
 
+AT_ONCE = 50_000  # words that are held
 _ORDER = {"recalled": 0, "chosen": 1, "derived": 2, "read": 3}
 
 
@@ -42,7 +45,7 @@ def parameter_rows(contents: RunContents) -> list[tuple[str, tuple[Cell, ...]]]:
         value: Cell = MISSING if p.typical is None else Datum(p.typical, number(p.typical, 4))
         spread = p.variability
         if p.name in cohort:
-            value, spread = _spread(cohort[p.name].values, value, spread)
+            value, spread = _spread(cohort[p.name], value, spread)
         seen.add(p.name)
         about = (spread, f"{p.provenance} (model)", p.source)
         rows.append((p.provenance, (p.name, p.long_name, _in_unit(value, p.unit), *about)))
@@ -51,7 +54,7 @@ def parameter_rows(contents: RunContents) -> list[tuple[str, tuple[Cell, ...]]]:
         column = cohort[name]
         if name in seen or column.dims != ("twin",):
             continue
-        value, spread = _spread(column.values, MISSING, "")
+        value, spread = _spread(column, MISSING, "")
         a = column.attrs
         provenance = str(a.get("provenance", "not stated"))
         about = (spread, f"{provenance} (population)", str(a.get("source", "not stated")))
@@ -64,13 +67,14 @@ def _in_unit(value: Cell, unit: str) -> Cell:
     return Datum(value.value, with_unit(value.text, unit)) if isinstance(value, Datum) else value
 
 
-def _spread(values: np.ndarray, value: Cell, spread: str) -> tuple[Cell, str]:
+def _spread(column: xr.DataArray, value: Cell, spread: str) -> tuple[Cell, str]:
     """Median and 5 to 95 % of the twins; the shares of words."""
-    if values.dtype.kind not in "fiu":
-        levels, counts = np.unique(values.astype(str), return_counts=True)
-        shares = 100 * counts / values.size
-        said = ", ".join(f"{w.replace('_', ' ')} {p:.0f} %" for w, p in zip(levels, shares, strict=True))
-        return value, said
+    if column.dtype.kind not in "fiu":
+        parts = (column[first : first + AT_ONCE].values for first in range(0, column.size, AT_ONCE))
+        counts = sum((Counter(map(str, part.tolist())) for part in parts), Counter[str]())
+        shares = ((word.replace("_", " "), 100 * n / column.size) for word, n in sorted(counts.items()))
+        return value, ", ".join(f"{word} {share:.0f} %" for word, share in shares)
+    values = column.values
     finite = values[np.isfinite(values)].astype(float)
     if not finite.size:
         return value, spread

@@ -190,7 +190,6 @@ def made_up(name: str, passed: bool = True) -> RunContents:
         ledger=rows,
         digests={"Outcomes": "9f" * 32, "Cohort": "1c" * 32},
         environment={"twinarm": "0.1.0", "Python": "3.11.2", "numpy": "2.3.1"},
-        times={"simulation, all workers": 184.2},
         protocol_text="format: 1\n",
         command=f"twinarm run protocol.yaml --out runs/{protocol.name}",
     )

@@ -2,7 +2,7 @@
 
 score(t) = base + slope t - effect dose (1 - exp(-t / 10)) + noise,   t in days, dose in mg
 
-Its settings name twins that fail, raise an error or end their process.
+Its settings name twins that fail, come back as NaN, raise an error, end their process, loop for ever or eat memory.
 """
 
 import os
@@ -27,6 +27,9 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     fails: tuple[int, ...] = ()
     raises: tuple[int, ...] = ()
     kills: tuple[int, ...] = ()
+    loops: tuple[int, ...] = ()
+    eats: tuple[int, ...] = ()
+    nans: tuple[int, ...] = ()
 
 
 class Toy:
@@ -51,6 +54,11 @@ class Toy:
         time.sleep(settings.seconds_per_twin * ids.size)
         if np.isin(ids, settings.kills).any():
             os._exit(9)
+        while np.isin(ids, settings.loops).any():
+            pass
+        eaten = []
+        while np.isin(ids, settings.eats).any():
+            eaten.append(np.ones(1 << 24))
         if np.isin(ids, settings.raises).any():
             raise ValueError(f"poison in {sorted(set(ids.tolist()) & set(settings.raises))}")
         schedule = conditions.schedule
@@ -59,6 +67,7 @@ class Toy:
         gone = np.where(days > 0, -np.expm1(-np.maximum(days, 0) / 10.0), 0.0)
         drift = base + slope * days - effect * treatment.dose * conditions.adherence * gone
         score = drift + normals(conditions.seed, "toy.noise", ids, days.size)
+        drift[np.isin(ids, settings.nans)] = np.nan
         failed = np.isin(ids, settings.fails)
         status = np.where(failed, Status.STEP_LIMIT, Status.COMPLETED).astype(np.int8)
         score[failed], drift[failed] = np.nan, np.nan

@@ -1,0 +1,130 @@
+"""A finished run and its report go to any fsspec URL: in memory, on a path, and on a server that speaks S3."""
+
+import hashlib
+import socket
+import sys
+import uuid
+
+import fsspec
+import pytest
+
+from twinarm.workflows import analyse
+from twinarm.workflows.export import SUMS, export_run, exported
+from twinarm.workflows.run_folder import RunError, RunFolder, locked
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A folder that looks finished, with what must not be copied."""
+    folder = RunFolder(tmp_path / "run")
+    chunk = folder.outcomes / "score" / "c.0.0"
+    for path in (folder.manifest, folder.results, folder.report, chunk, folder.record("drug", 0)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(path.name.encode() * 1000)
+    for path in (folder.lock, folder.scratch / "worker", folder.root / ".report.html.part"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("of no value")
+    return folder
+
+
+def held(url):
+    """name -> content below a URL."""
+    files, root = fsspec.core.url_to_fs(url)
+    files.invalidate_cache()
+    return {name.split(root.strip("/") + "/")[1]: files.cat_file(name) for name in files.find(root)}
+
+
+def is_a_copy(url, run):
+    found = held(url)
+    sums = found.pop(SUMS).decode().splitlines()
+    assert sums == [f"{hashlib.sha256(found[name]).hexdigest()}  {name}" for name in sorted(found)]
+    return found == {p.relative_to(run.root).as_posix(): p.read_bytes() for p in exported(run)} and len(found) == 5
+
+
+@pytest.fixture
+def s3(monkeypatch):
+    """A bucket on a server of our own."""
+    moto = pytest.importorskip("moto.server")
+    server = moto.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    bucket = uuid.uuid4().hex  # what the server holds outlives it
+    fsspec.filesystem("s3", skip_instance_cache=True).mkdir(bucket)
+    yield f"s3://{bucket}"
+    server.stop()
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+
+
+@pytest.fixture
+def memory():
+    yield "memory://evidence"
+    fsspec.filesystem("memory").rm("/evidence", recursive=True)
+
+
+@pytest.mark.parametrize("place", ["memory", "s3", "path"])
+def test_a_run_is_copied_whole_and_over_nothing(twinarm, request, run, tmp_path, place):
+    url = str(tmp_path / "copy") if place == "path" else f"{request.getfixturevalue(place)}/copies/one"
+    code, out, err = twinarm("export", run.root, url)
+    assert code == 0, err
+    assert out == f"exported 5 files to {url}; {SUMS} there lists their digests\n"
+    assert is_a_copy(url, run)
+    code, out, err = twinarm("export", run.root, url)
+    assert (code, out, err) == (2, "", f"{url} holds something already; give an empty place\n")
+
+
+@pytest.mark.parametrize("place", ["memory", "s3", "path"])
+def test_a_report_is_written_to(twinarm, request, run, tmp_path, monkeypatch, place):
+    monkeypatch.setattr(analyse, "report_again", lambda folder: None)
+    url = f"{tmp_path if place == 'path' else request.getfixturevalue(place)}/reports/one.html"
+    assert twinarm("report", run.root, "--to", url)[:2] == (0, f"report   {url}\n")
+    assert fsspec.open(url).fs.cat_file(url) == run.report.read_bytes()
+
+
+def test_a_store_that_refuses_is_one_line(run, s3, twinarm):
+    code, out, err = twinarm("export", run.root, "s3://no-such-bucket/one")
+    assert (code, out, len(err.splitlines())) == (2, "", 1), err
+    assert err.startswith("s3://no-such-bucket/one cannot be written to: ")
+
+
+def test_nobody_at_the_stores_address_is_one_line(run, twinarm, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    settings = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+    for name, value in (settings | {"AWS_MAX_ATTEMPTS": "1"}).items():
+        monkeypatch.setenv(name, value)
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    code, out, err = twinarm("export", run.root, "s3://bucket/one")
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    assert (code, out, len(err.splitlines())) == (2, "", 1), err
+    assert "cannot be written to: " in err and str(port) in err
+
+
+def test_an_absent_extra_is_named(run, monkeypatch):
+    monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, "s3", raising=False)
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    with pytest.raises(RunError, match=r"s3://bucket/one needs the extra s3: pip install 'twinarm\[s3\]'"):
+        export_run(run, "s3://bucket/one")
+
+
+@pytest.mark.parametrize(
+    ("url", "told"), [("nowhere://a/b", "Protocol not known: nowhere"), ("/proc/none/x", "cannot be written to: ")]
+)
+def test_no_such_place_is_one_line(twinarm, run, url, told):
+    code, out, err = twinarm("export", run.root, url)
+    assert (code, out, len(err.splitlines())) == (2, "", 1) and told in err
+
+
+def test_what_is_not_finished_or_at_work_is_not_exported(twinarm, run, memory, tmp_path):
+    with locked(run):
+        assert "another run is at work" in twinarm("export", run.root, memory)[2]
+    run.results.unlink()
+    assert "run it to the end" in twinarm("export", run.root, memory)[2]
+    assert "is no run folder" in twinarm("export", tmp_path, memory)[2]
+    fsspec.filesystem("memory").makedirs("/evidence", exist_ok=True)

@@ -1,0 +1,107 @@
+"""Copies of a finished run, or of its report, to any place that fsspec can write to: a path, an object store.
+
+Such a place need not know rename or fsync, so a run never lives there. `SHA256SUMS` is written last: a copy without it
+is not whole. After a download `sha256sum --check SHA256SUMS` compares every file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from .run_folder import RunError, RunFolder, locked
+
+SUMS = "SHA256SUMS"
+BUCKETS = {"s3", "s3a", "gs", "gcs", "abfs", "az"}  # they have no folders, and a wrong name must not make a bucket
+NEEDS = {"s3": "the extra s3: pip install 'twinarm[s3]'", "s3a": "the extra s3: pip install 'twinarm[s3]'"}
+
+
+def export_run(folder: RunFolder, url: str) -> int:
+    """Copy a finished run; returns how many files it has.
+
+    Raises
+    ------
+    RunError
+        The run is not finished or is at work, the place holds something already, or it cannot be written to.
+    """
+    if not folder.require().results.is_file():
+        raise RunError(f"{folder.root} has no results yet; run it to the end")
+    with locked(folder), writing(url) as (files, root):
+        if files.exists(root) and (files.isfile(root) or files.ls(root)):
+            raise RunError(f"{url} holds something already; give an empty place")
+        sums = []
+        for path in exported(folder):
+            name = path.relative_to(folder.root).as_posix()
+            _copy(path, files, f"{root}/{name}")
+            sums.append(f"{_digest(path)}  {name}\n")
+        _write("".join(sums).encode(), files, f"{root}/{SUMS}")
+    return len(sums)
+
+
+def export_report(folder: RunFolder, url: str) -> None:
+    """Copy the report of a run to a path or URL that names the file.
+
+    Raises
+    ------
+    RunError
+        The place cannot be written to.
+    """
+    with writing(url) as (files, place):
+        _copy(folder.report, files, place)
+
+
+def exported(folder: RunFolder) -> Iterator[Path]:
+    """The files of a run in name order: what belongs to processes, and what was cut off, is left out."""
+    for path in sorted(folder.root.rglob("*")):
+        names = path.relative_to(folder.root).parts
+        if path.is_file() and names[0] != folder.scratch.name and not any(name.startswith(".") for name in names):
+            yield path
+
+
+@contextmanager
+def writing(url: str) -> Iterator[tuple[Any, str]]:
+    """The file system of a URL and the place in it; what goes wrong there is said in a line.
+
+    Raises
+    ------
+    RunError
+        The library for such a URL is not installed, or the place cannot be reached or written to.
+    """
+    import fsspec
+
+    kind = url.split("://")[0] if "://" in url else "file"
+    try:
+        files, place = fsspec.core.url_to_fs(url)
+    except ImportError as error:
+        raise RunError(f"{url} needs {NEEDS.get(kind, f'another library ({error})')}") from None
+    except ValueError as error:
+        raise RunError(f"{url}: {error}; give a path or a URL such as s3://bucket/folder") from None
+    try:
+        yield files, place.rstrip("/")
+    except RunError:
+        raise
+    except Exception as error:  # every library of a store has its own kinds
+        said = " ".join(str(error).split()) or "no reason given"
+        raise RunError(f"{url} cannot be written to: {type(error).__name__}: {said[:200]}") from None
+
+
+def _copy(path: Path, files: Any, place: str) -> None:
+    kinds = {files.protocol} if isinstance(files.protocol, str) else set(files.protocol)
+    if not kinds & BUCKETS:
+        files.makedirs(place.rpartition("/")[0], exist_ok=True)
+    with path.open("rb") as source, files.open(place, "wb") as target:
+        shutil.copyfileobj(source, target, 1 << 20)
+
+
+def _write(content: bytes, files: Any, place: str) -> None:
+    with files.open(place, "wb") as target:
+        target.write(content)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,127 @@
+"""A few twins before all: what one costs, how much memory a worker takes, the shape of what is kept; then the block."""
+
+from __future__ import annotations
+
+import resource
+import time
+from dataclasses import dataclass
+
+import xarray as xr
+
+from ..trials.protocol import Protocol
+from ..trials.simulate import simulate_block
+from .block import AT_ONCE
+from .cluster import Connection
+from .executor import FIRST_PATIENCE, call_off
+from .run_folder import RunError
+
+MOST_TWINS_PER_BLOCK = 20_000
+MOST_BLOCKS = 10_000
+SECONDS_PER_BLOCK = 1.5
+LEAST_SECONDS_PER_BLOCK = 0.2
+PILOT_SECONDS = 0.3
+PILOT_TWINS = AT_ONCE
+LANES = 8  # fewer twins cost no less
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """What a few twins told: seconds a twin costs over all arms, and the peak of the worker's memory in bytes.
+
+    `outcomes` are theirs in one arm; `kept` the trajectories of one of them, for their shape.
+    """
+
+    seconds_per_twin: float
+    twins: int
+    memory_bytes: int
+    outcomes: xr.Dataset
+    kept: xr.Dataset | None
+
+
+def piloted(connection: Connection, protocol: Protocol, cohort: xr.Dataset, at_once: int = 1) -> list[Pilot]:
+    """The pilot on so many workers at once, as they slow each other down.
+
+    Where it ends a worker's process or does not come back, it is tried with single twins.
+
+    Raises
+    ------
+    RunError
+        None of the first twins can be simulated.
+    """
+    from distributed import KilledWorker
+
+    from ..trials.analysis.sampling import load_libraries
+
+    for rows in (slice(0, PILOT_TWINS), slice(0, 1), slice(1, 2), slice(2, 3), slice(3, 4)):
+        client = connection.client()
+        running = [client.submit(pilot, protocol, cohort.isel(twin=rows), pure=False) for _ in range(at_once)]
+        if connection.cluster.processes:  # this one has nothing else to do until the pilot is back
+            load_libraries()
+        try:
+            return [one.result(timeout=FIRST_PATIENCE) for one in running]
+        except KilledWorker:
+            continue
+        except TimeoutError:
+            call_off(client, running)
+    raise RunError("the model ends its process, or never comes back, for every one of the first twins; mend it", 70)
+
+
+def pilot(protocol: Protocol, cohort: xr.Dataset) -> Pilot:
+    """Simulate a few twins in every arm: compiles, and measures.
+
+    Raises
+    ------
+    Exception
+        That of the first twin, where none of the first four can be simulated: a run would quarantine everyone.
+    """
+    available = min(PILOT_TWINS, cohort.sizes["twin"])
+    errors: list[Exception] = []
+    for start in range(available):
+        try:
+            first = _simulate(protocol, cohort, slice(start, start + 1))
+        except Exception as error:
+            errors.append(error)
+            if len(errors) >= 4:
+                break
+            continue
+        return _timed(protocol, cohort, start, *first)
+    raise errors[0]
+
+
+def _timed(protocol: Protocol, cohort: xr.Dataset, start: int, outcomes: xr.Dataset, kept: xr.Dataset | None) -> Pilot:
+    """Time growing groups of twins until a group says enough; a group that raises is left to the run."""
+    available = cohort.sizes["twin"] - start
+    seconds, twins = 0.0, 0
+    count = min(LANES, available)
+    while seconds < PILOT_SECONDS and count <= min(PILOT_TWINS, available) and twins != count:
+        begun = time.perf_counter()
+        try:
+            outcomes, _ = _simulate(protocol, cohort, slice(start, start + count))
+        except Exception:
+            break
+        seconds, twins = time.perf_counter() - begun, count
+        count = min(4 * count, available, PILOT_TWINS)
+    memory = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return Pilot(seconds / twins if twins else PILOT_SECONDS, twins, memory, outcomes, kept)
+
+
+def _simulate(protocol: Protocol, cohort: xr.Dataset, rows: slice) -> tuple[xr.Dataset, xr.Dataset | None]:
+    """Outcomes of some twins in the last arm, after all arms; trajectories of the first twin where some are kept."""
+    twins = cohort.isel(twin=rows)
+    for arm in protocol.arms:
+        ids = twins["twin"].values[:1] if protocol.keep else ()
+        outcomes, kept = simulate_block(protocol, arm.name, twins, ids)
+    return outcomes, kept
+
+
+def choose_block(seconds_per_twin: float, twins: int, workers: int) -> int:
+    """Twins a block: about a second and a half of work over all arms, less where workers would stand idle.
+
+    >>> choose_block(0.01, 100_000, 2), choose_block(0.01, 200, 8), choose_block(1e-6, 10**6, 2)
+    (152, 24, 20000)
+    """
+    wanted = SECONDS_PER_BLOCK / max(seconds_per_twin, 1e-9)
+    share = twins / (4 * workers)
+    least = LEAST_SECONDS_PER_BLOCK / max(seconds_per_twin, 1e-9)
+    size = max(min(wanted, max(share, least), MOST_TWINS_PER_BLOCK), -(-twins // MOST_BLOCKS), 1)
+    return LANES * -(-int(size) // LANES) if size > LANES else int(size)
