@@ -7,8 +7,9 @@ import gc
 import logging
 import os
 import signal
+import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,20 +52,24 @@ class Connection:
     cluster: Cluster
     scratch: Path
     stack: ExitStack
+    waiting: Callable[[], None]
     made: Any = None
 
     def client(self) -> Any:
-        """The client, connected."""
+        """The client, connected, with a worker at least: jobs may stand in a queue for hours."""
         if self.made is None:
             self.made = self.stack.enter_context(connected(self.cluster, self.scratch))
+        if not self.made.nthreads():
+            self.waiting()
+            self.made.wait_for_workers(1)
         return self.made
 
 
 @contextmanager
-def connection(cluster: Cluster, scratch: Path) -> Iterator[Connection]:
-    """A connection that is closed at the end if it was ever made."""
+def connection(cluster: Cluster, scratch: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[Connection]:
+    """A connection that is closed at the end if it was ever made; `waiting` is called while there is no worker."""
     with ExitStack() as stack:
-        yield Connection(cluster, scratch, stack)
+        yield Connection(cluster, scratch, stack, waiting)
 
 
 @contextmanager
@@ -126,6 +131,8 @@ def _client(cluster: Cluster, scratch: Path) -> Iterator[Any]:
 def require_same_versions(client: Any, workers: Iterable[str]) -> None:
     """Refuse workers that would compute with other libraries than this process.
 
+    A worker that is busy or does not answer is not waited for: it is asked again with each block.
+
     Raises
     ------
     RunError
@@ -134,11 +141,15 @@ def require_same_versions(client: Any, workers: Iterable[str]) -> None:
     asked = list(workers)
     if not asked:
         return
-    for worker, there in client.run(versions, workers=asked, on_error="return").items():
-        if isinstance(there, ImportError | AttributeError):
-            raise RunError(f"worker {worker} cannot import twinarm ({there}); install the same version there")
-        if isinstance(there, dict):
-            require_versions(there, versions(), worker)
+    answers = {worker: client.submit(versions, workers=[worker], pure=False) for worker in asked}
+    wait_until = time.monotonic() + CONNECT_SECONDS
+    for worker, answer in answers.items():
+        try:
+            require_versions(answer.result(timeout=max(wait_until - time.monotonic(), 0.1)), versions(), worker)
+        except (ImportError, AttributeError) as error:
+            raise RunError(f"worker {worker} cannot import twinarm ({error}); install the same version there") from None
+        except TimeoutError:
+            continue
 
 
 def _manners(workers: int) -> Any:

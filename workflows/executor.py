@@ -50,7 +50,7 @@ class Unit:
 class Progress:
     """How far a run is: its stage, and in the simulation twins x arms; `reused` of `done` were there before."""
 
-    stage: Literal["screening", "simulation", "analysis"]
+    stage: Literal["screening", "waiting for workers", "simulation", "analysis"]
     done: int
     total: int
     reused: int = 0

@@ -131,8 +131,12 @@ def simulate_bank(
     notify: Notify = quiet,
 ) -> Bank:
     """All of a run that comes before its analysis. The folder is locked by the caller."""
+
+    def waiting() -> None:
+        notify(Progress("waiting for workers", 0, 0))
+
     notify(Progress("screening", 0, 0))
-    with connection(cluster, folder.scratch) as connected, reachable(connected):
+    with connection(cluster, folder.scratch, waiting) as connected, reachable(connected):
         manifest = prepare(folder, protocol, connected, block, update)
         records = simulate(folder, connected, notify)
     shutil.rmtree(folder.scratch, ignore_errors=True)

@@ -35,9 +35,13 @@ def prepare_run(
 ) -> Manifest:
     """All of a run that comes before its first block; the cluster is for the pilot."""
     folder = run_folder_of(protocol, out)
+
+    def waiting() -> None:
+        notify(Progress("waiting for workers", 0, 0))
+
     with locked(folder):
         notify(Progress("screening", 0, 0))
-        with connection(cluster, folder.scratch) as connected:
+        with connection(cluster, folder.scratch, waiting) as connected:
             manifest = prepare(folder, protocol, connected, block, update)
         shutil.rmtree(folder.scratch, ignore_errors=True)
     return manifest
