@@ -144,8 +144,10 @@ def individual_effects(
 
 def _difference(summary: str, units: str, y0: np.ndarray, y1: np.ndarray) -> Effect:
     paired = y1 - y0
-    se = float(paired.std(ddof=1) / np.sqrt(paired.size))
-    return Effect(summary, units, float(paired.mean()), se, float(y0.mean()), float(y1.mean()))
+    mean = float(paired.mean())
+    paired -= mean
+    se = float(np.sqrt(np.square(paired, out=paired).sum() / (paired.size - 1) / paired.size))
+    return Effect(summary, units, mean, se, float(y0.mean()), float(y1.mean()))
 
 
 def _estimand(protocol: Protocol, endpoint: str) -> Estimand | None:
