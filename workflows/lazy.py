@@ -47,19 +47,23 @@ def lazily(path: Path) -> xr.Dataset:
         Here or on reading: a chunk fails its checksum or an array is gone.
     """
     group = open_group(path)
-    arrays = all_arrays(group)
-    if sum(array.nbytes for _, array in arrays) <= SMALL:
-        return read_rows(group)
     try:
-        labels = {
-            name: plain_words(np.asarray(array[:])) for name, array in arrays if dims_of(array) == (name,) != ("twin",)
-        }
-        found = {
-            name: xr.Variable(dims_of(array), indexing.LazilyIndexedArray(_Stored(array, name)), dict(array.attrs))
-            for name, array in arrays
-            if name not in labels
-        }
-    except Exception as error:
+        arrays = all_arrays(group)
+        if sum(array.nbytes for _, array in arrays) > SMALL:
+            return _unread(arrays, dict(group.attrs))
+    except Exception as error:  # metadata that is no JSON, labels with a wrong checksum
         raise DamagedStore(f"{path} is damaged: {error}") from error
+    return read_rows(group)
+
+
+def _unread(arrays: list[tuple[str, zarr.Array]], attributes: dict[str, Any]) -> xr.Dataset:
+    labels = {
+        name: plain_words(np.asarray(array[:])) for name, array in arrays if dims_of(array) == (name,) != ("twin",)
+    }
+    found = {
+        name: xr.Variable(dims_of(array), indexing.LazilyIndexedArray(_Stored(array, name)), dict(array.attrs))
+        for name, array in arrays
+        if name not in labels
+    }
     twins = xr.Coordinates({"twin": found.pop("twin")}, indexes={}) if "twin" in found else xr.Coordinates()
-    return xr.Dataset(found, coords=twins, attrs=dict(group.attrs)).assign_coords(labels)
+    return xr.Dataset(found, coords=twins, attrs=attributes).assign_coords(labels)

@@ -23,7 +23,7 @@ from . import store
 from .cluster import Connection
 from .lazy import lazily
 from .pilot import PILOT_TWINS, choose_block, piloted
-from .records import simulation_source
+from .records import read_records, simulation_source
 from .run_folder import (
     Manifest,
     RunError,
@@ -171,8 +171,11 @@ def _is_of(folder: RunFolder, protocol: Protocol) -> bool:
 
 
 def _block_before(folder: RunFolder, protocol: Protocol) -> int | None:
-    """The block of a run whose manifest was lost, as its store tells it."""
-    return store.rows_per_chunk(folder.outcomes) if _is_of(folder, protocol) else None
+    """The block of a run whose manifest was lost, as its stores or its records tell it."""
+    if not _is_of(folder, protocol):
+        return None
+    found = store.rows_per_chunk(folder.outcomes) or store.rows_per_chunk(folder.cohort)
+    return found or max((record.count for record in read_records(folder)), default=None)
 
 
 def _make_store(

@@ -272,7 +272,7 @@ def rows_per_chunk(path: Path) -> int | None:
     """Twins a block of a store that was made before, None where none can be read."""
     try:
         return int(next(array for _, array in arrays_of(open_group(path))).chunks[0])
-    except (DamagedStore, StopIteration):
+    except Exception:  # there is none, or its metadata is no JSON
         return None
 
 
@@ -298,10 +298,18 @@ def read_block(path: Path, place: Place) -> dict[str, np.ndarray]:
     """
     rows = slice(place.first, place.stop)
     group = open_group(path)
+    found = {}
     try:
-        return {name: np.asarray(array[rows, place.arm]) for name, array in arrays_of(group)}
+        for name, array in arrays_of(group):
+            chunk = chunk_file(array, path, (place.block, place.arm))
+            if not chunk.is_file():  # it would be read as fill, and that may be what stood in it
+                raise DamagedStore(f"{chunk} is missing")
+            found[name] = np.asarray(array[rows, place.arm])
+    except DamagedStore:
+        raise
     except Exception as error:  # a wrong checksum, a short file, metadata that is no JSON
         raise DamagedStore(f"{path} is damaged in block {place.block}: {error}") from error
+    return found
 
 
 def empty_block(path: Path, count: int) -> dict[str, np.ndarray]:
