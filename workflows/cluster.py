@@ -86,6 +86,7 @@ def connected(cluster: Cluster, scratch: Path) -> Iterator[Any]:
     settings = {
         "distributed.scheduler.allowed-failures": 1,  # a twin that ends its process is looked for at once
         "distributed.worker.daemon": True,
+        "distributed.deploy.lost-worker-timeout": "1 day",  # else a worker that is slow to restart is never replaced
         "distributed.comm.timeouts.connect": f"{CONNECT_SECONDS}s",
         "distributed.admin.low-level-log-length": 0,
         "distributed.scheduler.http.routes": [],

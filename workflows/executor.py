@@ -180,6 +180,7 @@ def execute(folder: RunFolder, found: Survey, client: Any, notify: Notify, stop:
 
     refill()
     notify(progress_of(records, total, reused))
+    seen = time.monotonic()
     while flying:
         with suppress(Empty):
             if flight := flying.pop(landed.get(timeout=LOOK_SECONDS).key, None):
@@ -188,6 +189,9 @@ def execute(folder: RunFolder, found: Survey, client: Any, notify: Notify, stop:
             del flying[flight.future.key]
             again(flight)
         refill()
+        seen = time.monotonic() if client.nthreads() else seen
+        if time.monotonic() > seen + LEAST_PATIENCE:
+            notify(replace(progress_of(records, total, reused), stage="waiting for workers"))
     if waiting:
         raise RunError(f"stopped by {stop.asked.name}; {GO_ON}", stop.exit_code)  # type: ignore[union-attr]
     return tuple(sorted(records, key=lambda record: (record.arm, record.block)))
