@@ -83,15 +83,16 @@ def connected(cluster: Cluster, scratch: Path) -> Iterator[Any]:
     """
     import dask
 
-    settings = {
+    settings: dict[str, Any] = {
         "distributed.scheduler.allowed-failures": 1,  # a twin that ends its process is looked for at once
         "distributed.worker.daemon": True,
-        "distributed.deploy.lost-worker-timeout": "1 day",  # else a worker that is slow to restart is never replaced
         "distributed.comm.timeouts.connect": f"{CONNECT_SECONDS}s",
         "distributed.admin.low-level-log-length": 0,
         "distributed.scheduler.http.routes": [],
         "distributed.worker.http.routes": [],
     }
+    if cluster.slurm is None:  # there a lost worker is a lost job; here its nanny starts it again, however slowly
+        settings["distributed.deploy.lost-worker-timeout"] = "1 day"
     with dask.config.set(settings), _client(cluster, scratch) as client:
         require_same_versions(client, client.nthreads())
         yield client
