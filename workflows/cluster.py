@@ -163,7 +163,6 @@ def _manners(workers: int) -> Any:
     from distributed import WorkerPlugin
 
     from .isolation import limit_memory
-    from .worker import give_memory_back
 
     class Manners(WorkerPlugin):
         name = "twinarm-manners"
@@ -171,7 +170,6 @@ def _manners(workers: int) -> Any:
         def setup(self, worker: Any) -> None:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             limit_memory(workers)
-            give_memory_back()
             atexit.register(gc.freeze)
 
     return Manners()

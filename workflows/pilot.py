@@ -20,6 +20,7 @@ MOST_BLOCKS = 10_000
 SECONDS_PER_BLOCK = 1.5
 LEAST_SECONDS_PER_BLOCK = 0.2
 PILOT_SECONDS = 0.3
+PILOT_TRIES = 3
 PILOT_TWINS = AT_ONCE
 LANES = 8  # fewer twins cost no less
 
@@ -32,7 +33,6 @@ class Pilot:
     """
 
     seconds_per_twin: float
-    twins: int
     memory_bytes: int
     outcomes: xr.Dataset
     kept: xr.Dataset | None
@@ -90,19 +90,23 @@ def pilot(protocol: Protocol, cohort: xr.Dataset) -> Pilot:
 
 def _timed(protocol: Protocol, cohort: xr.Dataset, start: int, outcomes: xr.Dataset, kept: xr.Dataset | None) -> Pilot:
     """Time growing groups of twins until a group says enough; a group that raises is left to the run."""
-    available = cohort.sizes["twin"] - start
-    seconds, twins = 0.0, 0
-    count = min(LANES, available)
-    while seconds < PILOT_SECONDS and count <= min(PILOT_TWINS, available) and twins != count:
+    available = min(cohort.sizes["twin"] - start, PILOT_TWINS)
+    best, count = 0.0, min(LANES, available)
+    tries = 0
+    while tries < PILOT_TRIES:
         begun = time.perf_counter()
         try:
             outcomes, _ = _simulate(protocol, cohort, slice(start, start + count))
         except Exception:
             break
-        seconds, twins = time.perf_counter() - begun, count
-        count = min(4 * count, available, PILOT_TWINS)
+        seconds = time.perf_counter() - begun
+        best = min(best, seconds / count) if best else seconds / count
+        if seconds < PILOT_SECONDS and count < available:
+            count = min(4 * count, available)
+        else:  # the largest group: again where it was short, as the first of its size pays for the memory
+            tries += PILOT_TRIES if seconds >= PILOT_SECONDS else 1
     memory = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return Pilot(seconds / twins if twins else PILOT_SECONDS, twins, memory, outcomes, kept)
+    return Pilot(best or PILOT_SECONDS, memory, outcomes, kept)
 
 
 def _simulate(protocol: Protocol, cohort: xr.Dataset, rows: slice) -> tuple[xr.Dataset, xr.Dataset | None]:
