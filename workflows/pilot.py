@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import time
 from dataclasses import dataclass
+from statistics import median
 
 import xarray as xr
 
@@ -91,7 +92,7 @@ def pilot(protocol: Protocol, cohort: xr.Dataset) -> Pilot:
 def _timed(protocol: Protocol, cohort: xr.Dataset, start: int, outcomes: xr.Dataset, kept: xr.Dataset | None) -> Pilot:
     """Time growing groups of twins until a group says enough; a group that raises is left to the run."""
     available = min(cohort.sizes["twin"] - start, PILOT_TWINS)
-    best, count = 0.0, min(LANES, available)
+    count, took = min(LANES, available), [PILOT_SECONDS]
     tries = 0
     while tries < PILOT_TRIES:
         begun = time.perf_counter()
@@ -100,13 +101,13 @@ def _timed(protocol: Protocol, cohort: xr.Dataset, start: int, outcomes: xr.Data
         except Exception:
             break
         seconds = time.perf_counter() - begun
-        best = min(best, seconds / count) if best else seconds / count
+        took = [*(took if tries else ()), seconds / count]
         if seconds < PILOT_SECONDS and count < available:
             count = min(4 * count, available)
         else:  # the largest group: again where it was short, as the first of its size pays for the memory
             tries += PILOT_TRIES if seconds >= PILOT_SECONDS else 1
     memory = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return Pilot(best or PILOT_SECONDS, memory, outcomes, kept)
+    return Pilot(median(took), memory, outcomes, kept)
 
 
 def _simulate(protocol: Protocol, cohort: xr.Dataset, rows: slice) -> tuple[xr.Dataset, xr.Dataset | None]:
