@@ -21,11 +21,11 @@ from twinarm.workflows.run_folder import RunFolder, locked
 
 from .common import PARTS, toy
 
-KINDS = {
+KINDS: dict[str, str | tuple[str, ...]] = {
     "raises": "ValueError: poison",
     "nans": "solver: non-finite state",
     "loops": "the simulation took longer than",
-    "eats": "MemoryError",
+    "eats": ("MemoryError", "the simulation took longer than"),  # the limit that it meets first
     "kills": "the simulation ended its process with code 9",
 }
 MEMORY = 3 << 30
