@@ -33,7 +33,7 @@ from .protocol import Estimand, Protocol
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 JACKKNIFE_GROUPS = 50
 DAYS_PER_YEAR = 365.25
-AT_ONCE = 50_000  # twins whose course is held at a time
+AT_ONCE = 20_000  # twins whose course is held at a time
 NOTE = "model-based: the same twin in both arms under shared random streams, identified by no trial"
 
 
@@ -59,24 +59,36 @@ def true_effects(protocol: Protocol, outcomes: xr.Dataset) -> xr.Dataset:
         `individual_quantile` (contrast, quantile), where `contrast` has coords `contrast_endpoint`, `contrast_arm`,
         `contrast_units`.
     """
-    rows = np.flatnonzero(completed_everywhere(outcomes))
+    seen = completed_everywhere(outcomes)
+    measures = find_measures(protocol)
+    individual = np.empty((len(measures) * len(protocol.experimental), int(seen.sum())))
     labels: list[tuple[str, str, str, Effect, int]] = []
-    contrasts: list[tuple[str, str, str, np.ndarray]] = []
-    for measure in find_measures(protocol):
-        name = measure.endpoint.name
-        estimand = _estimand(protocol, name)
-        control = _potential(protocol, outcomes, rows, protocol.control.name, measure, estimand)
-        for arm in protocol.experimental:
-            experimental = _potential(protocol, outcomes, rows, arm.name, measure, estimand)
-            horizon = _horizon(protocol, control, experimental)
-            both = _both_seen(control, experimental)
-            pair = (_only(control, both), _only(experimental, both))
-            individual, units = individual_effects(measure, control, experimental, horizon)
-            individual[~both] = np.nan
-            contrasts.append((name, arm.name, units, individual))
-            for effect in effects(measure, *pair, horizon) if both.sum() > 1 else ():
-                labels.append((name, arm.name, estimand.name if estimand else "", effect, int(both.sum())))
-    return _labelled(labels, contrasts, outcomes["twin"].values[rows])
+    contrasts: list[tuple[str, str, str]] = []
+    for measure in measures:
+        for label, units, values, found, used in _contrasts(protocol, outcomes, seen, measure):
+            individual[len(contrasts)] = values
+            contrasts.append((*label[:2], units))
+            labels += [(*label, effect, used) for effect in found]
+    return _labelled(labels, contrasts, individual, outcomes["twin"].values[seen])
+
+
+def _contrasts(
+    protocol: Protocol, outcomes: xr.Dataset, seen: np.ndarray, measure: Measure
+) -> Iterator[tuple[tuple[str, str, str], str, np.ndarray, list[Effect], int]]:
+    """Each experimental arm against control: labels, the unit and values of individual effects, summaries, twins."""
+    name = measure.endpoint.name
+    estimand = _estimand(protocol, name)
+    control = _potential(protocol, outcomes, seen, protocol.control.name, measure, estimand)
+    for arm in protocol.experimental:
+        experimental = _potential(protocol, outcomes, seen, arm.name, measure, estimand)
+        horizon = _horizon(protocol, control, experimental)
+        both = _both_seen(control, experimental)
+        used = int(both.sum())
+        pair = (_only(control, both), _only(experimental, both))
+        found = list(effects(measure, *pair, horizon)) if used > 1 else []
+        individual, units = individual_effects(measure, control, experimental, horizon)
+        individual[~both] = np.nan
+        yield (name, arm.name, estimand.name if estimand else ""), units, individual, found, used
 
 
 def effects(measure: Measure, control: Outcome, experimental: Outcome, horizon: float) -> Iterator[Effect]:
@@ -156,9 +168,9 @@ def _estimand(protocol: Protocol, endpoint: str) -> Estimand | None:
 
 
 def _potential(
-    protocol: Protocol, outcomes: xr.Dataset, rows: np.ndarray, arm: str, measure: Measure, estimand: Estimand | None
+    protocol: Protocol, outcomes: xr.Dataset, seen: np.ndarray, arm: str, measure: Measure, estimand: Estimand | None
 ) -> Outcome:
-    """The outcome of every twin in one arm; events with a hypothetical strategy do not happen."""
+    """The outcome of every twin that is `seen`, in one arm; events with a hypothetical strategy do not happen."""
     handlings = estimand.intercurrent_events if estimand else ()
     never = {handling.event for handling in handlings if handling.strategy == "hypothetical"}
     events = tuple(event for event in protocol.intercurrent_events if event.name not in never)
@@ -167,21 +179,18 @@ def _potential(
     without = protocol.model_copy(update={"intercurrent_events": events, "endpoints": endpoints})
     position = [a.name for a in protocol.arms].index(arm)
     others = tuple(h for h in handlings if h.event not in never)
-    parts = [
-        outcome_of(without, course(without, outcomes, some, np.full(some.size, position)), measure, others)
-        for some in np.split(rows, range(AT_ONCE, rows.size, AT_ONCE))
-    ]
-    return _joined(parts)
-
-
-def _joined(parts: list[Outcome]) -> Outcome:
-    """Outcomes of several groups of twins as one."""
-    y, event, exposure = (
-        None if getattr(parts[0], name) is None else np.concatenate([getattr(part, name) for part in parts])
-        for name in ("y", "event", "exposure")
-    )
-    assert y is not None
-    return Outcome(y, event, exposure)
+    whole: dict[str, np.ndarray] = {}
+    done = 0
+    for first in range(0, seen.size, AT_ONCE):
+        some = slice(first, first + AT_ONCE)
+        rows = np.flatnonzero(seen[some])
+        subjects = course(without, outcomes.isel(twin=some), rows, np.full(rows.size, position))
+        part = outcome_of(without, subjects, measure, others)
+        for name, values in vars(part).items():
+            if values is not None:
+                whole.setdefault(name, np.empty(int(seen.sum())))[done : done + rows.size] = values
+        done += rows.size
+    return Outcome(**whole)
 
 
 def _both_seen(control: Outcome, experimental: Outcome) -> np.ndarray:
@@ -207,10 +216,10 @@ def _horizon(protocol: Protocol, control: Outcome, experimental: Outcome) -> flo
 
 def _labelled(
     labels: list[tuple[str, str, str, Effect, int]],
-    contrasts: list[tuple[str, str, str, np.ndarray]],
+    contrasts: list[tuple[str, str, str]],
+    individual: np.ndarray,
     twins: np.ndarray,
 ) -> xr.Dataset:
-    individual = np.stack([values for *_, values in contrasts]) if contrasts else np.empty((0, twins.size))
     quantile = np.full((len(contrasts), len(QUANTILES)), np.nan)
     for row, values in enumerate(individual):
         if np.isfinite(values).any():

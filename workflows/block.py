@@ -26,7 +26,6 @@ from .store import DamagedStore, Place, empty_block, hash_arrays, read_block
 # Errors of the machine and its disk: no twin is to blame, and the run stops.
 MACHINE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ESTALE)
 
-
 # Twins that are simulated in one call: their trajectories are what takes memory, so it does not grow with the block.
 AT_ONCE = 2048
 
@@ -90,7 +89,7 @@ def fault_of(this: Bench, record: Record) -> str | None:
             return f"{where}: outcomes.zarr holds other bytes than the record"
         if record.kept is not None:
             n_kept = this.kept(place.first, place.stop)
-            kept = type(place)(place.block, place.first, place.first + n_kept, place.arm)
+            kept = Place(place.block, place.first, place.first + n_kept, place.arm)
             if hash_arrays(read_block(this.folder.kept, kept)) != record.kept:
                 return f"{where}: kept.zarr holds other bytes than the record"
     except DamagedStore as error:

@@ -9,12 +9,13 @@ import os
 import signal
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .progress import Notify, Progress, quiet
 from .run_folder import RunError
 from .security import LOOPBACK, reach
 from .slurm import Slurm, slurm_cluster
@@ -53,7 +54,7 @@ class Connection:
     cluster: Cluster
     scratch: Path
     stack: ExitStack
-    waiting: Callable[[], None]
+    notify: Notify
     made: Any = None
 
     def client(self) -> Any:
@@ -61,16 +62,16 @@ class Connection:
         if self.made is None:
             self.made = self.stack.enter_context(connected(self.cluster, self.scratch))
         if not self.made.nthreads():
-            self.waiting()
+            self.notify(Progress("waiting for workers", 0, 0))
             self.made.wait_for_workers(1)
         return self.made
 
 
 @contextmanager
-def connection(cluster: Cluster, scratch: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[Connection]:
-    """A connection that is closed at the end if it was ever made; `waiting` is called while there is no worker."""
+def connection(cluster: Cluster, scratch: Path, notify: Notify = quiet) -> Iterator[Connection]:
+    """A connection that is closed at the end if it was ever made."""
     with ExitStack() as stack:
-        yield Connection(cluster, scratch, stack, waiting)
+        yield Connection(cluster, scratch, stack, notify)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    from .executor import Progress
+    from .progress import Progress
 
 USER_ERROR, BUG, TRY_AGAIN, INTERRUPTED, NOT_READ = 2, 70, 75, 130, 141
 MEANINGS = {

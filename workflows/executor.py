@@ -10,20 +10,20 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from statistics import median
-from typing import Any, Literal
+from typing import Any
 
-from ..models.model import Status
 from .block import bench, fault_of
 from .lazy import lazily
+from .progress import Notify, progress_of
 from .records import Record, read_record, twins_digest
 from .run_folder import RunError, RunFolder
 from .versions import require_versions, versions
-from .worker import work
+from .worker import keep_heap, work
 
 WINDOW_PER_WORKER = 2
 OVERDUE = 10  # times the median
@@ -46,18 +46,6 @@ class Unit:
     arms: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is: its stage, and in the simulation twins x arms; `reused` of `done` were there before."""
-
-    stage: Literal["screening", "waiting for workers", "simulation", "analysis"]
-    done: int
-    total: int
-    reused: int = 0
-    failed: int = 0
-    quarantined: int = 0
-
-
 @dataclass
 class Stop:
     """Whether a signal has asked the run to end. The window in flight is finished; a second signal ends it at once."""
@@ -67,9 +55,6 @@ class Stop:
     @property
     def exit_code(self) -> int:
         return 130 if self.asked is signal.SIGINT else 75
-
-
-Notify = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
@@ -200,6 +185,7 @@ def execute(folder: RunFolder, found: Survey, client: Any, notify: Notify, stop:
 def work_alike(here: Mapping[str, str], root: str, unit: Unit, alone: float | None) -> tuple[Record, ...]:
     """`work`, on a worker that has the driver's versions: one may join at any time."""
     require_versions(versions(), here, platform.node())
+    keep_heap()
     return work(root, unit.block, unit.arms, alone)
 
 
@@ -241,18 +227,6 @@ def call_off(client: Any, futures: Sequence[Any]) -> None:
     if workers:
         with suppress(ValueError):  # workers without nanny cannot be restarted; the others go on
             client.restart_workers(workers, timeout=RESTART_SECONDS, raise_for_error=False)
-
-
-def progress_of(records: Sequence[Record], total: int, reused: int) -> Progress:
-    """How far these records bring the simulation."""
-    return Progress(
-        stage="simulation",
-        done=sum(record.count for record in records),
-        total=total,
-        reused=reused,
-        failed=sum(record.failed for record in records),
-        quarantined=sum(record.statuses.get(str(int(Status.QUARANTINED)), 0) for record in records),
-    )
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import zarr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from .store import DamagedStore, all_arrays, dims_of, open_group, plain_words, read_rows
+from .store import DamagedStore, all_arrays, dims_of, is_words, open_group, plain_words, read_rows
 
 SMALL = 16 << 20  # bytes of a dataset that is read at once
 
@@ -22,7 +22,7 @@ class _Stored(BackendArray):
     def __init__(self, array: zarr.Array, path: str) -> None:
         self.array, self.path = array, path
         self.shape = array.shape
-        self.dtype = np.dtype(object) if np.dtype(array.dtype).kind in "UOT" else np.dtype(array.dtype)
+        self.dtype = np.dtype(object) if is_words(array.dtype) else np.dtype(array.dtype)
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> np.ndarray:
         found = indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._read)

@@ -22,9 +22,10 @@ from ..trials.protocol_file import require_simulation
 from . import store
 from .analyse import analyse_run
 from .cluster import Cluster, Connection, connection
-from .executor import GO_ON, Notify, Progress, drop_invalid, execute, stopping, survey
+from .executor import GO_ON, drop_invalid, execute, stopping, survey
 from .lazy import lazily
 from .prepare import prepare, refuse_foreign
+from .progress import Notify, Progress, quiet
 from .records import Record
 from .run_folder import (
     Manifest,
@@ -56,10 +57,6 @@ class RunResult:
     @property
     def report(self) -> Path:
         return RunFolder(self.folder).report
-
-
-def quiet(_: Progress) -> None:
-    """Says nothing of the progress."""
 
 
 def run_trial(
@@ -131,12 +128,8 @@ def simulate_bank(
     notify: Notify = quiet,
 ) -> Bank:
     """All of a run that comes before its analysis. The folder is locked by the caller."""
-
-    def waiting() -> None:
-        notify(Progress("waiting for workers", 0, 0))
-
     notify(Progress("screening", 0, 0))
-    with connection(cluster, folder.scratch, waiting) as connected, reachable(connected):
+    with connection(cluster, folder.scratch, notify) as connected, reachable(connected):
         manifest = prepare(folder, protocol, connected, block, update)
         records = simulate(folder, connected, notify)
     shutil.rmtree(folder.scratch, ignore_errors=True)

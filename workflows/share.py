@@ -14,10 +14,11 @@ from pathlib import Path
 
 from ..trials.protocol import Protocol
 from .cluster import Cluster, connection
-from .executor import GO_ON, Notify, Progress, progress_of, stopping, survey
+from .executor import GO_ON, stopping, survey
 from .prepare import prepare
+from .progress import Notify, Progress, progress_of, quiet
 from .records import simulation_source
-from .run import quiet, run_folder_of
+from .run import run_folder_of
 from .run_folder import Manifest, RunError, locked, read_manifest
 from .worker import work
 
@@ -35,13 +36,9 @@ def prepare_run(
 ) -> Manifest:
     """All of a run that comes before its first block; the cluster is for the pilot."""
     folder = run_folder_of(protocol, out)
-
-    def waiting() -> None:
-        notify(Progress("waiting for workers", 0, 0))
-
     with locked(folder):
         notify(Progress("screening", 0, 0))
-        with connection(cluster, folder.scratch, waiting) as connected:
+        with connection(cluster, folder.scratch, notify) as connected:
             manifest = prepare(folder, protocol, connected, block, update)
         shutil.rmtree(folder.scratch, ignore_errors=True)
     return manifest

@@ -41,13 +41,13 @@ class Place:
     arm: int
 
 
-def _words(values: np.ndarray) -> bool:
-    return values.dtype.kind in "UOT"
+def is_words(dtype: np.dtype) -> bool:
+    return dtype.kind in "UOT"
 
 
 def plain_words(values: np.ndarray) -> np.ndarray:
     """Words as numpy's own fixed-width text, everything else as it is."""
-    return np.array(values.tolist(), dtype=str).reshape(values.shape) if _words(values) else values
+    return np.array(values.tolist(), dtype=str).reshape(values.shape) if is_words(values.dtype) else values
 
 
 def dims_of(array: zarr.Array) -> tuple[str, ...]:
@@ -66,7 +66,7 @@ def create_array(
 ) -> zarr.Array:
     """An array of (dims, shape, dtype); float and int8 start as "not computed", other types have no such value."""
     dims, shape, dtype = variable
-    words = dtype.kind in "UOT"
+    words = is_words(dtype)
     return group.create_array(
         name,
         shape=shape,
@@ -121,7 +121,7 @@ def save_blocks(path: Path, blocks: Iterable[xr.Dataset], twins: int, rows: int)
                     layout = (dims, shape, array.dtype)
                     stored[str(name)] = create_array(group, str(name), layout, chunks, _plain(values.attrs))
                 place = tuple(slice(done, done + count) if dim == "twin" else slice(None) for dim in dims)
-                stored[str(name)][place] = array.astype(object) if _words(array) else array
+                stored[str(name)][place] = array.astype(object) if is_words(array.dtype) else array
             done += count
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
@@ -193,7 +193,7 @@ def hash_arrays(arrays: Mapping[str, np.ndarray | xr.Variable]) -> str:
 
 def _hashed(name: str, values: np.ndarray | xr.Variable) -> Iterator[bytes]:
     """The bytes of one array, a piece of it at a time."""
-    if values.dtype.kind in "UOT":
+    if is_words(values.dtype):
         yield f"{name}\0text\0{values.shape}\0".encode()
         if values.ndim != 1:
             yield json.dumps(plain_words(np.asarray(values)).tolist()).encode()
@@ -256,9 +256,9 @@ def create(
     group = zarr.create_group(part, zarr_format=3)
     for name, values in coords.items():
         stored = create_array(
-            group, name, ((name,), values.shape, values.dtype), (LABELS_PER_CHUNK[_words(values)],), {}
+            group, name, ((name,), values.shape, values.dtype), (LABELS_PER_CHUNK[is_words(values.dtype)],), {}
         )
-        stored[...] = values.astype(object) if _words(values) else values
+        stored[...] = values.astype(object) if is_words(values.dtype) else values
     for name, one in layout.items():
         shape = tuple(coords[dim].size for dim in one.dims)
         chunks = (rows, 1, *shape[2:])
@@ -358,7 +358,7 @@ def resize(path: Path, layout: Mapping[str, Layout], coords: Mapping[str, np.nda
             stored = group[name]
             assert isinstance(stored, zarr.Array)
             stored.resize(values.shape)
-            stored[...] = values.astype(object) if _words(values) else values
+            stored[...] = values.astype(object) if is_words(values.dtype) else values
     for name, array in arrays_of(group):
         shape = (coords["twin"].size, coords["arm"].size, *array.shape[2:])
         if array.shape != shape:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 import time
+from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +20,29 @@ from .records import Record, ids_digest, read_record, twins_digest, write_record
 from .run_folder import RunFolder
 from .store import Place, hash_arrays, write_block
 
-M_MMAP_THRESHOLD = -3  # of malloc.h
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+DASKS_TRIM = "MALLOC_TRIM_THRESHOLD_"  # set by its nanny
 
 
 def give_memory_back() -> None:
     """Let large arrays go back to the system once they are dropped; by itself glibc soon keeps them on its heap."""
+    _mallopt({M_MMAP_THRESHOLD: 1 << 20})
+
+
+@cache
+def keep_heap() -> None:
+    """Undo Dask's low trim threshold, with which large arrays are mapped anew each time, up to a third slower.
+
+    What stands instead is where glibc's own limits end when they are left to grow (mallopt(3)).
+    """
+    if DASKS_TRIM in os.environ:
+        _mallopt({M_MMAP_THRESHOLD: 32 << 20, M_TRIM_THRESHOLD: 64 << 20})
+
+
+def _mallopt(options: Mapping[int, int]) -> None:
     with suppress(AttributeError, OSError):  # another C library
-        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 20)
+        for option, value in options.items():
+            ctypes.CDLL(None).mallopt(option, value)
 
 
 def work(root: str, block: int, arms: tuple[str, ...], alone: float | None = None) -> tuple[Record, ...]:

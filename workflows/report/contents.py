@@ -186,7 +186,7 @@ class Result:
         return TrueEffect(
             float(known["value"].values[at][0]),
             float(known["se"].values[at][0]),
-            known["individual"].values[own.values][0],
+            known["individual"].values[int(own.values.argmax())],
             str(known["contrast_units"].values[own][0]),
         )
 

@@ -13,7 +13,7 @@ from .contents import RunContents
 from .drawing import Cell, Datum, Table
 from .numbers import MISSING, decimals, fixed, interval, number, with_unit
 
-AT_ONCE = 50_000  # words that are held
+AT_ONCE = 20_000  # words that are held
 _ORDER = {"recalled": 0, "chosen": 1, "derived": 2, "read": 3}
 
 
@@ -75,13 +75,15 @@ def _spread(column: xr.DataArray, value: Cell, spread: str) -> tuple[Cell, str]:
         shares = ((word.replace("_", " "), 100 * n / column.size) for word, n in sorted(counts.items()))
         return value, ", ".join(f"{word} {share:.0f} %" for word, share in shares)
     values = column.values
-    finite = values[np.isfinite(values)].astype(float)
+    is_finite = np.isfinite(values)
+    finite = (values if is_finite.all() else values[is_finite]).astype(float, copy=False)
     if not finite.size:
         return value, spread
+    is_whole = not (finite % 1).any()
     low, middle, high = np.quantile(finite, [0.05, 0.5, 0.95])
     if low == high:
         return Datum(float(middle), number(float(middle), 4)), spread or "the same in every twin"
-    places = 0 if (finite % 1 == 0).all() else decimals(float(high - low) / 3, 3)
+    places = 0 if is_whole else decimals(float(high - low) / 3, 3)
     seen = f"twins: {interval(float(low), float(high), places)}"
     return Datum(float(middle), fixed(float(middle), places)), f"{spread}; {seen}" if spread else seen
 
