@@ -140,6 +140,8 @@ def _content(path: Path) -> bytes:
             raise ProtocolError([_of_file(path, "a device or pipe", "save the protocol in a file first")])
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
+    except ProtocolError:  # itself a ValueError
+        raise
     except FileNotFoundError:
         raise ProtocolError([_of_file(path, "no such file", _neighbours(path))]) from None
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
@@ -167,7 +169,18 @@ def _problems(data: Any) -> list[Problem]:
         fix = "use a version of twinarm that knows it" if given > FORMAT else "rewrite it, starting from `twinarm init`"
         return [Problem(("format",), shown(given), f"format {FORMAT}", fix)]
     draft = draft_protocol(data)
-    return [*draft.faults, *check_design(draft), *check_evidence(draft)]
+    return _without_echoes([*draft.faults, *check_design(draft), *check_evidence(draft)])
+
+
+def _without_echoes(problems: list[Problem]) -> list[Problem]:
+    """A key that is misspelt is not missing as well."""
+    meant = {(problem.path[:-1], problem.fix) for problem in problems if problem.path}
+
+    def is_echo(problem: Problem) -> bool:
+        *parent, key = problem.path or ("",)
+        return problem.got == "nothing" and (tuple(parent), f"did you mean {key!r}?") in meant
+
+    return [problem for problem in problems if not is_echo(problem)]
 
 
 def _sorted(problems: list[Problem]) -> list[Problem]:

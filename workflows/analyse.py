@@ -64,6 +64,8 @@ def report_again(folder: RunFolder) -> None:
         refused = "refused" in json.loads(folder.results.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RunError(f"{folder.root} has no results yet; run it to the end") from None
+    except (ValueError, TypeError):
+        raise RunError(f"{folder.results} cannot be read; start the run again to mend it") from None
     if refused:
         raise RunError(f"{folder.root}: too many twins failed, so nothing was analysed; see ledger.jsonl", 4)
     write_report(folder.root)

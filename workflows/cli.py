@@ -6,6 +6,7 @@ import atexit
 import gc
 import os
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,9 +40,11 @@ Certificates = Annotated[
     Path | None, typer.Option("--certificates", metavar="FOLDER", help="Certificates of a cluster beyond this machine.")
 ]
 SlurmJobs = Annotated[int | None, typer.Option("--slurm", metavar="JOBS", min=1, help="Keep so many jobs of Slurm.")]
-SlurmCores = Annotated[int, typer.Option("--slurm-cores", min=1, help="Cores of a job, each one worker.")]
-SlurmMemory = Annotated[str, typer.Option("--slurm-memory", help="Memory of a job.")]
-SlurmMinutes = Annotated[int, typer.Option("--slurm-minutes", min=2, help="Time limit of a job.")]
+SlurmCores = Annotated[
+    int | None, typer.Option("--slurm-cores", min=1, help="Cores of a job, each one worker; by default 1.")
+]
+SlurmMemory = Annotated[str | None, typer.Option("--slurm-memory", help="Memory of a job; by default 2 GB.")]
+SlurmMinutes = Annotated[int | None, typer.Option("--slurm-minutes", min=2, help="Time limit of a job; by default 60.")]
 Sbatch = Annotated[list[str] | None, typer.Option("--sbatch", help="An option for sbatch: --sbatch=--partition=long.")]
 Share = Annotated[str | None, typer.Option("--blocks", metavar="K/N", help="Simulate blocks K, K+N, ... and stop.")]
 Block = Annotated[int | None, typer.Option("--block", min=1, max=20_000, help="Twins a block, instead of the pilot's.")]
@@ -59,13 +62,24 @@ def main() -> int:
         code = app(standalone_mode=False)
     except typer.Abort:
         return console.INTERRUPTED
+    except SystemExit as left:
+        if isinstance(left.__context__, BrokenPipeError):  # the parser's own answer to it is 1
+            return console.NOT_READ
+        raise
     except Exception as error:
-        show = getattr(error, "show", None)  # a usage error of the parser, which typer does not export
-        if show is None:
+        if not hasattr(error, "format_message"):  # a usage error of the parser, which typer does not export
             raise
-        show()
+        console.complain(_usage(error))
         return int(getattr(error, "exit_code", console.USER_ERROR))
     return code if isinstance(code, int) else 0
+
+
+def _usage(error: Any) -> str:
+    """What is wrong with the words of a command, what was typed, and where the help is."""
+    options = getattr(getattr(error, "param", None), "opts", ())
+    typed = next((f", got {word!r}" for option, word in pairwise(sys.argv) if option in options), "")
+    path = error.ctx.command_path if getattr(error, "ctx", None) else "twinarm"
+    return f"{error.format_message().rstrip('.')}{typed}; see `{path} --help`"
 
 
 def _version(asked: bool) -> None:
@@ -93,6 +107,16 @@ def _protocol(name: str, twins: int | None, seed: int | None) -> Any:
     return protocol if seed is None else with_seed(protocol, seed)
 
 
+def _jobs(count: int | None, **details: Any) -> Any:
+    from .run_folder import RunError
+    from .slurm import Slurm
+
+    given = {name: value for name, value in details.items() if value}
+    if given and count is None:
+        raise RunError("--slurm-cores, --slurm-memory, --slurm-minutes and --sbatch need --slurm JOBS; give it too")
+    return None if count is None else Slurm(count, **given)
+
+
 @app.command()
 def run(
     protocol: ProtocolName,
@@ -103,9 +127,9 @@ def run(
     scheduler: Scheduler = None,
     certificates: Certificates = None,
     slurm: SlurmJobs = None,
-    slurm_cores: SlurmCores = 1,
-    slurm_memory: SlurmMemory = "2 GB",
-    slurm_minutes: SlurmMinutes = 60,
+    slurm_cores: SlurmCores = None,
+    slurm_memory: SlurmMemory = None,
+    slurm_minutes: SlurmMinutes = None,
     sbatch: Sbatch = None,
     block: Block = None,
     threads: Threads = False,
@@ -119,14 +143,15 @@ def run(
     from . import commands
     from .cluster import Cluster
     from .run_folder import RunError
-    from .slurm import Slurm
 
     scratch = (out or Path("runs") / Path(protocol).stem) / "tmp"
     with console.guarded(debug, scratch):
         if sum(bool(one) for one in (scheduler, slurm, prepare, blocks)) > 1:
             raise RunError("--scheduler, --slurm, --prepare and --blocks exclude each other; give one")
-        jobs = Slurm(slurm, slurm_cores, slurm_memory, slurm_minutes, tuple(sbatch or ())) if slurm else None
+        options = tuple(sbatch or ())
+        jobs = _jobs(slurm, cores=slurm_cores, memory=slurm_memory, minutes=slurm_minutes, options=options)
         cluster = Cluster(workers, scheduler, not threads, certificates, jobs)
+        cluster.require()
         settings = commands.RunSettings(cluster, block, update)
         chosen = _protocol(protocol, twins, seed)
         place = out or Path("runs") / chosen.name

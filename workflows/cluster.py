@@ -12,12 +12,13 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
 from .progress import Notify, Progress, quiet
 from .run_folder import RunError
-from .security import LOOPBACK, reach
+from .security import LOOPBACK, reach, secured, security
 from .slurm import Slurm, slurm_cluster
 from .versions import require_versions, versions
 
@@ -45,6 +46,21 @@ class Cluster:
         if self.slurm is not None:
             return self.slurm.jobs * self.slurm.cores
         return self.workers or len(os.sched_getaffinity(0))
+
+    def require(self) -> None:
+        """Refuse what can be seen to be wrong before anything is tried.
+
+        Raises
+        ------
+        RunError
+            An address that is none or not safe, certificates that are not there, or not used by anything.
+        """
+        if self.scheduler is not None:
+            secured(self.scheduler, self.certificates)
+        elif self.slurm is not None and self.certificates is not None:
+            security(self.certificates)
+        elif self.certificates is not None:
+            raise RunError("--certificates belong to a cluster beyond this machine; give --scheduler or --slurm too")
 
 
 @dataclass
@@ -107,11 +123,11 @@ def _client(cluster: Cluster, scratch: Path) -> Iterator[Any]:
     from distributed import Client
 
     if cluster.scheduler is not None:
-        security = reach(cluster.scheduler, cluster.certificates)
+        trusted = reach(cluster.scheduler, cluster.certificates)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of other versions: refused below, in a line
-                client = Client(cluster.scheduler, security=security, timeout=CONNECT_SECONDS, set_as_default=False)
+                client = Client(cluster.scheduler, security=trusted, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError, MemoryError) as error:  # the last: other words read as the size of a message
             raise RunError(
                 f"what answers at {cluster.scheduler!r} is no Dask scheduler ({type(error).__name__}); "
@@ -159,10 +175,9 @@ def require_same_versions(client: Any, workers: Iterable[str]) -> None:
 
 
 def _manners(workers: int) -> Any:
-    """Worker plugin: Ctrl-C on a terminal reaches every process of the run, and it is the driver's to answer.
+    """Worker plugin: it holds to its share of the memory.
 
-    A worker holds to its share of the memory. At its end it lets its objects be: to look through a million of them for
-    cycles takes a second.
+    At its end it lets its objects be: to look through a million of them for cycles takes a second.
     """
     from distributed import WorkerPlugin
 
@@ -172,11 +187,24 @@ def _manners(workers: int) -> Any:
         name = "twinarm-manners"
 
         def setup(self, worker: Any) -> None:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
             limit_memory(workers)
             atexit.register(gc.freeze)
 
     return Manners()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Processes that are started in here, and by threads that are, never see SIGINT.
+
+    Ctrl-C on a terminal reaches every process of the run, from its first moment on, and it is the driver's to answer.
+    """
+    resource_tracker.ensure_running()  # at its start it would lift the mask
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -194,7 +222,10 @@ def _local(cluster: Cluster, scratch: Path) -> Iterator[Any]:
         "memory_limit": 0,  # blocks bound the memory; a limit here would end a worker in mid-block
     }
     if cluster.processes:
-        local = LocalCluster(n_workers=cluster.size, threads_per_worker=1, processes=True, host="127.0.0.1", **common)
+        with _uninterrupted():
+            local = LocalCluster(
+                n_workers=cluster.size, threads_per_worker=1, processes=True, host="127.0.0.1", **common
+            )
     else:
         local = LocalCluster(n_workers=1, threads_per_worker=cluster.size, processes=False, **common)
     with local:

@@ -200,9 +200,15 @@ def verify_command(run: Path, twins: int, as_json: bool) -> int:
 def report_command(run: Path, to: str | None, as_json: bool) -> None:
     """Write report.html anew from what stands in the folder, and a copy of it where it is asked for."""
     from .analyse import report_again
-    from .export import export_report
+    from .export import export_report, writing
+    from .verify import require_undamaged
 
     folder = RunFolder(run.absolute()).require()
+    if to is not None:
+        with writing(to):  # a URL that cannot be written to is refused before the work
+            pass
+    if folder.results.is_file():
+        require_undamaged(folder, made_again=folder.report.name)
     report_again(folder)
     if to is not None:
         export_report(folder, to)

@@ -6,17 +6,20 @@ is not whole. After a download `sha256sum --check SHA256SUMS` compares every fil
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from .run_folder import RunError, RunFolder, locked
+from .verify import require_undamaged
 
 SUMS = "SHA256SUMS"
 BUCKETS = {"s3", "s3a", "gs", "gcs", "abfs", "az"}  # they have no folders, and a wrong name must not make a bucket
+CREDENTIALS = "give AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile of ~/.aws"
 NEEDS = {"s3": "the extra s3: pip install 'twinarm[s3]'", "s3a": "the extra s3: pip install 'twinarm[s3]'"}
 
 
@@ -26,19 +29,24 @@ def export_run(folder: RunFolder, url: str) -> int:
     Raises
     ------
     RunError
-        The run is not finished or is at work, the place holds something already, or it cannot be written to.
+        The run is not finished, is at work or damaged, the place holds something already or lies within the run, or it
+        cannot be written to.
     """
     if not folder.require().results.is_file():
         raise RunError(f"{folder.root} has no results yet; run it to the end")
     with locked(folder), writing(url) as (files, root):
+        if is_local(files) and Path(root).resolve().is_relative_to(folder.root.resolve()):
+            raise RunError(f"{url} lies within the run; give another place")
         if files.exists(root) and (files.isfile(root) or files.ls(root)):
             raise RunError(f"{url} holds something already; give an empty place")
+        require_undamaged(folder)
         sums = []
-        for path in exported(folder):
-            name = path.relative_to(folder.root).as_posix()
-            _copy(path, files, f"{root}/{name}")
-            sums.append(f"{_digest(path)}  {name}\n")
-        _write("".join(sums).encode(), files, f"{root}/{SUMS}")
+        with removed_on_failure(files, root):
+            for path in exported(folder):
+                name = path.relative_to(folder.root).as_posix()
+                _copy(path, files, f"{root}/{name}")
+                sums.append(f"{_digest(path)}  {name}\n")
+            _write("".join(sums).encode(), files, f"{root}/{SUMS}")
     return len(sums)
 
 
@@ -50,7 +58,7 @@ def export_report(folder: RunFolder, url: str) -> None:
     RunError
         The place cannot be written to.
     """
-    with writing(url) as (files, place):
+    with writing(url) as (files, place), removed_on_failure(files, place):
         _copy(folder.report, files, place)
 
 
@@ -84,9 +92,30 @@ def writing(url: str) -> Iterator[tuple[Any, str]]:
         yield files, place.rstrip("/")
     except RunError:
         raise
+    except NotImplementedError:
+        raise RunError(f"{url}: {kind} can only be read; give a path or a URL such as s3://bucket/folder") from None
     except Exception as error:  # every library of a store has its own kinds
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise RunError(f"{url}: the disk is full; make room and start the same command again", 75) from None
         said = " ".join(str(error).split()) or "no reason given"
-        raise RunError(f"{url} cannot be written to: {type(error).__name__}: {said[:200]}") from None
+        fix = f"; {CREDENTIALS}" if "Credential" in type(error).__name__ and kind in NEEDS else ""
+        raise RunError(f"{url} cannot be written to: {type(error).__name__}: {said[:200]}{fix}") from None
+
+
+@contextmanager
+def removed_on_failure(files: Any, place: str) -> Iterator[None]:
+    """What is written to a place that was empty goes again if not all of it can be written."""
+    try:
+        yield
+    except BaseException:
+        with suppress(Exception):  # why it failed is what counts
+            files.rm(place, recursive=True)
+        raise
+
+
+def is_local(files: Any) -> bool:
+    """Whether a file system of fsspec is this machine's."""
+    return "file" in ({files.protocol} if isinstance(files.protocol, str) else files.protocol)
 
 
 def _copy(path: Path, files: Any, place: str) -> None:

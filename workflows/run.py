@@ -88,6 +88,7 @@ def run_trial(
         What the user can mend (2), or a reason to start the same command again (75, 130); see its `exit_code`.
     """
     give_memory_back()
+    cluster.require()
     folder = run_folder_of(protocol, out)
     with locked(folder):
         bank = simulate_bank(folder, protocol, cluster, block, update, notify)

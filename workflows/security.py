@@ -127,8 +127,21 @@ def reach(address: str, certificates: Path | None) -> Any:
     Raises
     ------
     RunError
-        The address is none, nothing answers there, it would be a plain connection beyond the loopback interface, or
-        the two sides do not trust each other's certificates.
+        As `secured`; nothing answers there, or the two sides do not trust each other's certificates.
+    """
+    host, port, found = secured(address, certificates)
+    _probe(address, host, port, found)
+    return found
+
+
+def secured(address: str, certificates: Path | None) -> tuple[str, int, Any]:
+    """Host, port and Dask's security of an address, before anything is sent there.
+
+    Raises
+    ------
+    RunError
+        The address is none, it would be a plain connection beyond the loopback interface, or the certificates are
+        missing or unusable.
     """
     parts = urlsplit(address if "://" in address else f"tcp://{address}")
     try:
@@ -144,9 +157,7 @@ def reach(address: str, certificates: Path | None) -> Any:
         )
     if parts.scheme == "tls" and certificates is None:
         raise RunError(f"--scheduler {address!r} needs --certificates FOLDER, the same as its scheduler's; {HOW}")
-    found = security(certificates) if parts.scheme == "tls" and certificates is not None else None
-    _probe(address, host, port, found)
-    return found
+    return host, port, security(certificates) if parts.scheme == "tls" and certificates is not None else None
 
 
 def is_loopback(host: str) -> bool:

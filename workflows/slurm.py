@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,36 +43,47 @@ def slurm_cluster(wanted: Slurm, scratch: Path, certificates: Path | None) -> It
         raise RunError("--slurm needs the extra slurm: pip install 'twinarm[slurm]'") from None
     if shutil.which("sbatch") is None:
         raise RunError("--slurm: there is no sbatch on this machine; start the run where jobs are submitted")
-    if certificates is None:
-        certificates = scratch / "certificates"  # on the disk that the workers share
-        shutil.rmtree(certificates, ignore_errors=True)
-        make_certificates(certificates, days=90)
     logs = scratch / "slurm"
     logs.mkdir(parents=True, exist_ok=True)
     seconds = 60 * wanted.minutes
-    with SLURMCluster(
-        cores=wanted.cores,
-        processes=wanted.cores,
-        memory=wanted.memory,
-        walltime=str(wanted.minutes),
-        protocol="tls://",
-        security=security(certificates),
-        scheduler_options={"dashboard_address": LOOPBACK},  # without it a plain port 8787 is open to the network
-        worker_extra_args=[
-            f"--dashboard-address={LOOPBACK}",
-            "--memory-limit=0",  # Slurm bounds the job; blocks bound the memory
-            f"--lifetime={LIFETIME_SHARE * seconds:.0f}s",
-            f"--lifetime-stagger={STAGGER_SHARE * seconds:.0f}s",
-        ],
-        job_script_prologue=["export DASK_DISTRIBUTED__WORKER__HTTP__ROUTES='[]'"],
-        job_extra_directives=list(wanted.options),
-        log_directory=str(logs),
-        job_name="twinarm",
-    ) as cluster:
+    own = _own_certificates(scratch / "certificates") if certificates is None else nullcontext(certificates)
+    with (
+        own as trusted,
+        SLURMCluster(
+            cores=wanted.cores,
+            processes=wanted.cores,
+            memory=wanted.memory,
+            walltime=str(wanted.minutes),
+            protocol="tls://",
+            security=security(trusted),
+            scheduler_options={"dashboard_address": LOOPBACK},  # without it a plain port 8787 is open to the network
+            worker_extra_args=[
+                f"--dashboard-address={LOOPBACK}",
+                "--memory-limit=0",  # Slurm bounds the job; blocks bound the memory
+                f"--lifetime={LIFETIME_SHARE * seconds:.0f}s",
+                f"--lifetime-stagger={STAGGER_SHARE * seconds:.0f}s",
+            ],
+            job_script_prologue=["export DASK_DISTRIBUTED__WORKER__HTTP__ROUTES='[]'"],
+            job_extra_directives=list(wanted.options),
+            log_directory=str(logs),
+            job_name="twinarm",
+        ) as cluster,
+    ):
         _try(cluster.job_script(), scratch)
         # `scale` would ask once: a job that is cancelled or times out would never be replaced.
         cluster.adapt(minimum_jobs=wanted.jobs, maximum_jobs=wanted.jobs)
         yield cluster
+
+
+@contextmanager
+def _own_certificates(folder: Path) -> Iterator[Path]:
+    """Certificates on the disk that the workers share, gone with the run."""
+    shutil.rmtree(folder, ignore_errors=True)
+    make_certificates(folder, days=90)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _try(script: str, scratch: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,15 +45,15 @@ def verify(folder: RunFolder, twins: int = 3) -> Verdict:
     """
     if not folder.manifest.is_file() and not folder.records.is_dir():
         folder.require()
-    found = [_otherwise(folder, name) for name in broken(folder)]
+    found = list(damage(folder))
     try:
         this = bench(folder)
         cohort = lazily(folder.cohort)
+        if store.digest(cohort) != this.manifest.cohort:
+            found.append("cohort.zarr has another digest than the manifest")
     except (RunError, OSError) as error:
         return Verdict(0, (), None, (*found, str(error)))
-    if store.digest(cohort) != this.manifest.cohort:
-        found.append("cohort.zarr has another digest than the manifest")
-    found += _blocks(this, cohort)
+    found += _made_otherwise(this, cohort)
     if found:
         return Verdict(this.manifest.blocks, (), None, tuple(found))
     digest = store.digest(read_outcomes(folder))
@@ -61,6 +62,39 @@ def verify(folder: RunFolder, twins: int = 3) -> Verdict:
     found += _results(folder, digest) + _drawn_again(this, cohort.isel(twin=rows))
     found += [fault for row in rows for fault in _simulated_again(this, cohort, row)]
     return Verdict(this.manifest.blocks, tuple(ids.tolist()), digest, tuple(found))
+
+
+def damage(folder: RunFolder, made_again: str = "") -> Iterator[str]:
+    """Every file that is not what the run left, and every block whose bytes are not those of its record, in a line.
+
+    `made_again` is a file that is about to be written anew.
+    """
+    yield from (_otherwise(folder, name) for name in broken(folder) if name != made_again)
+    try:
+        this = bench(folder)
+    except (RunError, OSError):
+        return  # a manifest that cannot be read is among the lines above
+    for block in range(this.manifest.blocks):
+        for arm in this.protocol.arms:
+            record = read_record(folder, arm.name, block)
+            if record is None:
+                yield f"block {block} of arm {arm.name}: no record, or one that cannot be read"
+            elif (fault := fault_of(this, record)) is not None:
+                yield fault
+
+
+def require_undamaged(folder: RunFolder, made_again: str = "") -> None:
+    """Refuse to pass on what is not what the run left.
+
+    Raises
+    ------
+    RunError
+        Something differs; see `damage`.
+    """
+    found = list(damage(folder, made_again))
+    if found:
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        raise RunError(f"{folder.root} is damaged ({found[0]}{more}); start the run again to mend it")
 
 
 def _otherwise(folder: RunFolder, name: str) -> str:
@@ -78,24 +112,20 @@ def _some_rows(this: Bench, count: int) -> list[int]:
     return sorted(random.SystemRandom().sample(usable, min(count, len(usable))))
 
 
-def _blocks(this: Bench, cohort: xr.Dataset) -> list[str]:
-    found, other_key = [], 0
+def _made_otherwise(this: Bench, cohort: xr.Dataset) -> list[str]:
+    """A line where blocks were made from anything else than what stands here now."""
+    other = 0
     for block in range(this.manifest.blocks):
         rows = twins_digest(cohort, slice(*this.manifest.span(block)))
         for arm in this.protocol.arms:
             record = read_record(this.folder, arm.name, block)
-            if record is None:
-                found.append(f"block {block} of arm {arm.name}: no record, or one that cannot be read")
-            elif (fault := fault_of(this, record)) is not None:
-                found.append(fault)
-            elif record.key != this.key(block, arm, rows):
-                other_key += 1
-    if other_key:
-        found.append(
-            f"{other_key} of {this.manifest.blocks * len(this.protocol.arms)} blocks were made from other twins, "
-            "another protocol or other source than there is now; `twinarm run` makes them again"
-        )
-    return found
+            other += record is not None and record.key != this.key(block, arm, rows)
+    if not other:
+        return []
+    return [
+        f"{other} of {this.manifest.blocks * len(this.protocol.arms)} blocks were made from other twins, "
+        "another protocol or other source than there is now; `twinarm run` makes them again"
+    ]
 
 
 def _results(folder: RunFolder, digest: str) -> list[str]:

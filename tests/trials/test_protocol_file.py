@@ -91,8 +91,16 @@ def test_a_misspelled_file_is_found_beside(tmp_path, small):
 
 
 def test_a_folder_is_no_protocol(tmp_path):
-    with pytest.raises(ProtocolError, match=r"got a folder; expected a protocol file; name"):
+    with pytest.raises(ProtocolError, match=r"got a folder; expected a protocol file; name") as refused:
         load_protocol(str(tmp_path) + "/.")
+    assert str(refused.value).count("got") == 1
+
+
+def test_a_misspelt_key_is_one_problem(small, tmp_path):
+    (tmp_path / "misspelt.yaml").write_text(small.replace("\nsubjects:", "\nsubjetcs:"))
+    with pytest.raises(ProtocolError) as refused:
+        load_protocol(tmp_path / "misspelt.yaml")
+    assert [problem.fix for problem in refused.value.problems] == ["did you mean 'subjects'?"]
 
 
 # ---- units and defaults

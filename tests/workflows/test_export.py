@@ -1,6 +1,8 @@
 """A finished run and its report go to any fsspec URL: in memory, on a path, and on a server that speaks S3."""
 
+import errno
 import hashlib
+import os
 import socket
 import sys
 import uuid
@@ -8,19 +10,22 @@ import uuid
 import fsspec
 import pytest
 
-from twinarm.workflows import analyse
+from twinarm.workflows import analyse, export
+from twinarm.workflows.cluster import Cluster
 from twinarm.workflows.export import SUMS, export_run, exported
-from twinarm.workflows.run_folder import RunError, RunFolder, locked
+from twinarm.workflows.run import run_folder_of, simulate_bank
+from twinarm.workflows.run_folder import RunError, locked
+from twinarm.workflows.seal import seal
 
 
 @pytest.fixture
-def run(tmp_path):
-    """A folder that looks finished, with what must not be copied."""
-    folder = RunFolder(tmp_path / "run")
-    chunk = folder.outcomes / "score" / "c.0.0"
-    for path in (folder.manifest, folder.results, folder.report, chunk, folder.record("drug", 0)):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(path.name.encode() * 1000)
+def run(tmp_path, toy):
+    """A run with results and report of no content, and with what must not be copied."""
+    folder = run_folder_of(toy(8), tmp_path / "run")
+    simulate_bank(folder, toy(8), Cluster(1, processes=False), 4)
+    folder.results.write_text("{}")
+    folder.report.write_text("a report")
+    seal(folder)
     for path in (folder.lock, folder.scratch / "worker", folder.root / ".report.html.part"):
         path.parent.mkdir(exist_ok=True)
         path.write_text("of no value")
@@ -38,7 +43,7 @@ def is_a_copy(url, run):
     found = held(url)
     sums = found.pop(SUMS).decode().splitlines()
     assert sums == [f"{hashlib.sha256(found[name]).hexdigest()}  {name}" for name in sorted(found)]
-    return found == {p.relative_to(run.root).as_posix(): p.read_bytes() for p in exported(run)} and len(found) == 5
+    return found == {p.relative_to(run.root).as_posix(): p.read_bytes() for p in exported(run)}
 
 
 @pytest.fixture
@@ -73,7 +78,7 @@ def test_a_run_is_copied_whole_and_over_nothing(twinarm, request, run, tmp_path,
     url = str(tmp_path / "copy") if place == "path" else f"{request.getfixturevalue(place)}/copies/one"
     code, out, err = twinarm("export", run.root, url)
     assert code == 0, err
-    assert out == f"exported 5 files to {url}; {SUMS} there lists their digests\n"
+    assert out == f"exported {len(list(exported(run)))} files to {url}; {SUMS} there lists their digests\n"
     assert is_a_copy(url, run)
     code, out, err = twinarm("export", run.root, url)
     assert (code, out, err) == (2, "", f"{url} holds something already; give an empty place\n")
@@ -128,3 +133,51 @@ def test_what_is_not_finished_or_at_work_is_not_exported(twinarm, run, memory, t
     assert "run it to the end" in twinarm("export", run.root, memory)[2]
     assert "is no run folder" in twinarm("export", tmp_path, memory)[2]
     fsspec.filesystem("memory").makedirs("/evidence", exist_ok=True)
+
+
+@pytest.mark.parametrize("harm", ["results", "chunk", "record"])
+def test_what_is_damaged_is_not_passed_on(twinarm, run, tmp_path, harm):
+    harmed = {
+        "results": run.results,
+        "chunk": run.outcomes / "drift" / "c.1.0.0",
+        "record": run.record("drug", 1),
+    }[harm]
+    harmed.write_bytes(b"{")
+    answer = twinarm("export", run.root, tmp_path / "copy")
+    assert answer[0] == 2 and "is damaged (" in answer[2] and "start the run again to mend it" in answer[2]
+    assert twinarm("report", run.root)[0] == 2
+    assert not (tmp_path / "copy").exists() and run.report.read_text() == "a report"
+
+
+def test_a_run_is_not_copied_into_itself(twinarm, run):
+    before = sorted(run.root.rglob("*"))
+    answer = twinarm("export", run.root, run.root / "copy")
+    assert answer[0] == 2 and "lies within the run; give another place" in answer[2]
+    assert sorted(run.root.rglob("*")) == before
+
+
+@pytest.mark.parametrize("command", ["export", "report"])
+def test_a_full_disk_is_tried_again_and_leaves_nothing_half_written(twinarm, run, tmp_path, monkeypatch, command):
+    whole, copied = export._copy, []
+
+    def copy(path, files, place):
+        whole(path, files, place)
+        copied.append(place)
+        if len(copied) == (3 if command == "export" else 1):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(export, "_copy", copy)
+    monkeypatch.setattr(analyse, "report_again", lambda folder: None)
+    place = tmp_path / "copy"
+    answer = twinarm("export", run.root, place) if command == "export" else twinarm("report", run.root, "--to", place)
+    assert answer[0] == 75 and "the disk is full; make room and start the same command again" in answer[2]
+    assert copied and not place.exists()
+
+
+def test_a_place_that_can_only_be_read(twinarm, run, tmp_path):
+    url = f"zip://copy::{tmp_path / 'none.zip'}"
+    assert twinarm("export", run.root, url)[0] == 2
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/report.html"
+    code, _, err = twinarm("report", run.root, "--to", url)
+    assert code == 2 and len(err.splitlines()) == 1, err

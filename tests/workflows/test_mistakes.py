@@ -57,6 +57,23 @@ def test_options_that_exclude_each_other(twinarm, tmp_path):
         assert one_line(twinarm(*words, *more), 2, "exclude each other; give one")
 
 
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (("--certificates", "tls"), "give --scheduler or --slurm too"),
+        (("--slurm-cores", 2), "need --slurm JOBS"),
+        (("--sbatch=--partition=long",), "need --slurm JOBS"),
+        (("--scheduler", "nonsense"), "is no address; write tls://host:port"),
+        (("--scheduler", "tcp://192.0.2.1:8786"), "would be a plain connection beyond this machine"),
+        (("--scheduler", "tls://192.0.2.1:8786"), "needs --certificates FOLDER"),
+        (("--scheduler", "tls://192.0.2.1:8786", "--certificates", "nowhere"), "nowhere lacks ca.pem"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_refused_before_anything_is_written(twinarm, tmp_path, more, told):
+    assert one_line(twinarm("run", "toy-trial.yaml", "--out", tmp_path / "run", *more), 2, told)
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("share", ["2/2", "0/0", "1", "a/b", "-1/2", "1/2/3"])
 def test_no_share(twinarm, tmp_path, share):
     words = ("run", "toy-trial.yaml", "--out", tmp_path / "run", f"--blocks={share}")
