@@ -23,6 +23,7 @@ LEAST_SECONDS_PER_BLOCK = 0.2
 PILOT_SECONDS = 0.3
 PILOT_TRIES = 3
 PILOT_TWINS = AT_ONCE
+PILOT_PATIENCE = 120.0  # seconds for the compiler and a few twins; one of the many may hang
 LANES = 8  # fewer twins cost no less
 
 
@@ -53,13 +54,14 @@ def piloted(connection: Connection, protocol: Protocol, cohort: xr.Dataset, at_o
 
     from ..trials.analysis.sampling import load_libraries
 
-    for rows in (slice(0, PILOT_TWINS), slice(0, 1), slice(1, 2), slice(2, 3), slice(3, 4)):
+    single = ((slice(n, n + 1), FIRST_PATIENCE) for n in range(4))
+    for rows, seconds in ((slice(0, PILOT_TWINS), PILOT_PATIENCE), *single):
         client = connection.client()
         running = [client.submit(pilot, protocol, cohort.isel(twin=rows), pure=False) for _ in range(at_once)]
         if connection.cluster.processes:  # this one has nothing else to do until the pilot is back
             load_libraries()
         try:
-            return [one.result(timeout=FIRST_PATIENCE) for one in running]
+            return [one.result(timeout=seconds) for one in running]
         except KilledWorker:
             continue
         except TimeoutError:
