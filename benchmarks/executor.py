@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ YEARS = (1_000, 10_000)
 WEEKS = 28  # of the diabetes trial, run-in and treatment, in each of its two arms
 LOOK_SECONDS = 0.25
 ROUNDS = 3
+PLANNED = ("simulation_seconds", "memory", "disk")
 
 
 def command(*words: object) -> list[str]:
@@ -186,6 +187,52 @@ def overhead(folder: Path, rounds: int = ROUNDS) -> dict[str, Any]:
     }
 
 
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Rows as Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
+
+
+def tables(found: dict[str, Any]) -> str:
+    """What was found, for people: scale and memory, what was foretold, overhead."""
+    machine = found["machine"]
+    where = f"{machine['processor']}, {machine['cores']} cores, {machine['date']}"
+    text = f"# What the executor costs\n\n{where}; two workers.\n"
+    runs = [("pharmacokinetics", row) for row in found.get("flat", ())]
+    runs += [("diabetes", row) for row in found.get("diabetes", ())]
+    if runs:
+        header = ("trial", "twins", "twin-years", "blocks", "s in all", "s simulation", "work a twin (us)")
+        rows = [
+            (
+                *(name, f"{row['twins']:,}", f"{row['twin_years']:,.0f}" if "twin_years" in row else "", row["blocks"]),
+                *(f"{row['seconds']:.0f}", f"{row['simulation_seconds']:.1f}", f"{row['microseconds_a_twin']:,.0f}"),
+                *(f"{row['driver_mb']:.0f}", f"{row['worker_mb']:.0f}", f"{row['disk_mb']:.1f}"),
+            )
+            for name, row in runs
+        ]
+        text += "\n## Scale and memory\n\nMemory is the largest resident size of the driver and of a worker.\n\n"
+        text += table((*header, "driver (MB)", "worker (MB)", "disk (MB)"), rows)
+        ratios = [
+            (name, f"{row['twins']:,}", *(f"{row['planned_over_found'][what]:.2f}" for what in PLANNED))
+            for name, row in runs
+        ]
+        text += "\n## What `plan` foretold, over what was found\n\n" + table(("trial", "twins", *PLANNED), ratios)
+    if "overhead" in found:
+        part = found["overhead"]
+        rows = [
+            (kind, ", ".join(f"{one:.2f}" for one in taken), f"{100 * part['idle_share'][kind]:.1f} %")
+            for kind, taken in part["steady_seconds"].items()
+        ]
+        text += (
+            f"\n## Dask against plain processes, blocks of {part['seconds_a_block']:.2f} s\n\n"
+            "Seconds from the end of the first third of the blocks to that of the last, in each round, and the share\n"
+            "of the workers' time spent at no block.\n\n"
+            + table(("", "seconds", "idle"), rows)
+            + f"\nDask over plain processes, medians: {part['dask_over_loop']:.3f}.\n"
+        )
+    return text
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", default=["flat", "diabetes", "overhead"])
@@ -205,6 +252,8 @@ def main() -> None:
         found = before | {"machine": described()} | {name: parts[name]() for name in asked.only}
     if asked.out:
         asked.out.write_text(json.dumps(found, indent=1) + "\n")
+        asked.out.with_suffix(".md").write_text(tables(found))
+    print(tables(found))
 
 
 if __name__ == "__main__":

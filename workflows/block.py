@@ -27,7 +27,7 @@ from .store import DamagedStore, Place, empty_block, hash_arrays, read_block
 MACHINE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ESTALE)
 
 # Twins that are simulated in one call: their trajectories are what takes memory, so it does not grow with the block.
-AT_ONCE = 2048
+AT_ONCE = 1024
 
 
 class BadBlock(RuntimeError):
