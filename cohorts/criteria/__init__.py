@@ -22,13 +22,14 @@ from ...models.randomness import uniforms
 from ..population import Population
 from ..sampling import sample_twins
 from ..screening import Screening, screen
-from .clauses import CriteriaError, clauses_of, met, ranges, smallest_conflict
+from .clauses import CriteriaError, clauses_of, exclude, met, ranges, smallest_conflict
 from .cover import Cover
 from .pilot import PILOT, Pilot, Reached
 from .streams import columns_of, people_of
 
 OFTEN = 0.06  # from this prevalence in the pilot on, candidates of the population itself are screened
 MOST_ATTEMPTS = 20_000
+MOST_PROPOSALS = 500_000  # held at a time, so that memory does not grow as criteria become rare
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,16 @@ class Conditional:
         CriteriaError
             Hardly any proposal meets the criteria.
         """
-        ids, space, waves = np.asarray(ids, dtype=np.int64), self.reached.space, self.waves
+        ids, space = np.asarray(ids, dtype=np.int64), self.reached.space
+        parts = np.array_split(ids, max(1, -(-ids.size * sum(self.waves) // MOST_PROPOSALS)))
+        place, scores = (np.concatenate(found) for found in zip(*map(self._found, parts), strict=True))
+        # The sampler hands its seed on to `uniforms` and `normals`, which take streams in its place.
+        twins = sample_twins(self.population, ids, cast(int, space.streams(self.seed, place, scores)))
+        return twins.assign_attrs(seed=self.seed, criteria=" and ".join(self.clauses))
+
+    def _found(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The first proposal of each candidate that meets the criteria: its place and its normal scores."""
+        space, waves = self.reached.space, self.waves
         place, scores = np.empty((ids.size, space.size)), np.empty((ids.size, len(space.normal)))
         pending, turn = np.arange(ids.size), 0
         while pending.size:
@@ -79,9 +89,7 @@ class Conditional:
                 place[pending[left[found]]], scores[pending[left[found]]] = at[chosen[found]], tried[chosen[found]]
                 left, first = left[~found], first + size
             pending, turn = pending[left], turn + 1
-        # The sampler hands its seed on to `uniforms` and `normals`, which take streams in its place.
-        twins = sample_twins(self.population, ids, cast(int, space.streams(self.seed, place, scores)))
-        return twins.assign_attrs(seed=self.seed, criteria=" and ".join(self.clauses))
+        return place, scores
 
     def _proposals(self, ids: np.ndarray, turn: int, attempts: int) -> tuple[np.ndarray, np.ndarray]:
         """Places (candidate, attempt, coordinate) and free normal scores (candidate, attempt, stream)."""
@@ -157,8 +165,8 @@ def condition(population: Population, where: Sequence[str], seed: int) -> Condit
     Raises
     ------
     CriteriaError
-        A criterion that cannot be read, or criteria that no twin meets: the message names the fewest of them that
-        exclude each other.
+        A criterion that cannot be read, or criteria that no twin, or hardly any, meets: the message names the fewest of
+        them that cannot be met together.
     """
     clauses = clauses_of((*population.blocks.where, *clauses_of(where)))
     pilot = Pilot.of(population.at_large, clauses, seed)
@@ -178,7 +186,7 @@ def law_of(population: Population, seed: int) -> Conditional:
     Raises
     ------
     CriteriaError
-        No twin of the population at large meets the criteria.
+        No twin of the population at large, or hardly any, meets the criteria.
     """
     clauses = clauses_of(population.blocks.where)
     pilot = Pilot.of(population.at_large, clauses, seed)
@@ -204,11 +212,10 @@ def _conflict(pilot: Pilot, people: Mapping[str, np.ndarray]) -> str:
         return replace(pilot, clauses=some).approach() is not None
 
     conflict = smallest_conflict(pilot.clauses, can_be_met)
-    name, spans = pilot.population.name, ranges(conflict, people)
+    # The pilot only shows that people are rare; that nobody can exist follows from the comparisons alone.
+    found = "no twin" if exclude(conflict, people) else "hardly any twin"
+    who, among = f"{found} of {pilot.population.name} meets", f"among {PILOT} candidates {ranges(conflict, people)}"
     if len(conflict) == 1:
-        return f"no twin of {name} meets {conflict[0]!r}; among {PILOT} candidates {spans}. Correct that criterion"
+        return f"{who} {conflict[0]!r}; {among}. Correct that criterion"
     said = ", ".join(map(repr, conflict[:-1])) + f" and {conflict[-1]!r}"
-    return (
-        f"no twin of {name} meets {said} together; among {PILOT} candidates {spans}. "
-        f"Drop or loosen one of these {len(conflict)}"
-    )
+    return f"{who} {said} together; {among}. Drop or loosen one of these {len(conflict)}"

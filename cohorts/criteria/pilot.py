@@ -26,7 +26,7 @@ from .cover import MARGIN, WIDE, Cover
 from .streams import GivenStreams, Space, columns_of, people_of
 
 PILOT = 10_000  # candidates a round
-TOWARDS = 0.1  # share of a round that the next relaxed region holds
+TOWARDS = 0.1  # share of those in a relaxed region that the next one holds
 FEWEST = 100  # people in the region that boxes are fitted to
 MOST_ROUNDS = 14
 MOST_DIRECTIONS = 6
@@ -121,24 +121,25 @@ class Pilot:
         return replace(self, space=replace(self.space, directions=directions), scales=scales or self.scales)
 
     def approach(self) -> Reached | None:
-        """The region where the clauses are met, from relaxed clauses inwards; None where nobody is found."""
+        """The region where the clauses are met, from relaxed clauses inwards; None where hardly anybody is found.
+
+        Each relaxed region lies within the one before: only those who are in that one decide on the next.
+        """
         start = self.round(0, Cover.whole(self.space.size), PILOT)
         pilot = self.directed(start.people, start.scores, start.flat)
         cover, before = Cover.whole(pilot.space.size), np.inf
         for number in range(1, MOST_ROUNDS):
             tried = pilot.round(number, cover, PILOT)
             far = pilot.distance(tried)
-            if np.count_nonzero(np.isfinite(far)) < FEWEST:  # words, between which there is no step
+            if np.count_nonzero(far < before) < 5 * FEWEST:  # words, or a cover that holds much beside the region
                 tried = pilot.round(number, cover, 10 * PILOT)
                 far = pilot.distance(tried)
-            finite = np.sort(far[np.isfinite(far)])
-            if finite.size < FEWEST / 2:
+            closer = np.sort(far[far < before])
+            if closer.size < FEWEST / 2:
                 return None
-            limit = float(finite[min(finite.size - 1, max(FEWEST, int(TOWARDS * far.size)))])
+            limit = float(closer[min(closer.size - 1, max(FEWEST, int(TOWARDS * closer.size)))])
             if np.count_nonzero(far == 0) >= FEWEST:
                 return pilot.refined(tried, far == 0, number)
-            if limit >= before:
-                return None
             cover, before = Cover.around(tried.place[far <= limit], WIDE), limit
         return None
 
