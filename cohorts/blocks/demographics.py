@@ -124,7 +124,7 @@ class Demographics(Part):
 def _pick(weights: np.ndarray, row: np.ndarray, uniform: np.ndarray) -> np.ndarray:
     """For each twin the column of its row of weights (row, column) into which its uniform falls."""
     edges = np.cumsum(weights, axis=1)
-    edges = edges / edges[:, -1:]
+    edges = np.divide(edges, edges[:, -1:], out=np.zeros_like(edges), where=edges[:, -1:] > 0)  # rows of nobody: 0
     column = np.zeros(uniform.size, dtype=np.intp)
     for inner in range(weights.shape[1] - 1):
         column += uniform >= edges[row, inner]

@@ -176,7 +176,7 @@ def test_common_criteria_are_screened_for(adults):
     ("where", "message"),
     [
         (["age < 30", "age > 70", "sex == 'male'"], "meets 'age < 30' and 'age > 70' together"),
-        (["age > 130"], r"^hardly any twin of adult-us meets 'age > 130'; among 10000 candidates age runs from 18 to 80\."),
+        (["age > 130"], r"^hardly any twin of adult-us meets 'age > 130'; among .* age runs from 18 to 80\. Correct"),
         (["egfr < 30", "egfr > 90"], "^no twin of adult-us meets 'egfr < 30' and 'egfr > 90' together"),
         (
             ["egfr > 100 and creatinine > 3", "age > 60"],
