@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 from scipy.special import ndtri
 
-from ...models.randomness import normals
+from ...models.randomness import Seed, normals
 from .correlation import lower_factor, mix
 from .curves import Prevalence, Quantiles
 from .laws import Described, Part
@@ -213,7 +213,7 @@ class Covariates(Part):
         factors: Factors,
         wanted: frozenset[str],
         ids: np.ndarray,
-        seed: int,
+        seed: Seed,
     ) -> dict[str, np.ndarray]:
         """The wanted variables of people with `age`, `sex` and `race_ethnicity`, each (twin,)."""
         true_of = {true.observed: true for true in self.true_values if true.name in wanted}

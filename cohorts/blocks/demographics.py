@@ -10,7 +10,7 @@ from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
 from ...models.model import Provenance
-from ...models.randomness import key_of, uniforms
+from ...models.randomness import Seed, key_of, plain, uniforms
 from .laws import Part, Variable
 from .shares import Shares, margin_rows, raked
 from .tables import TableError, TableFile
@@ -91,7 +91,7 @@ class Demographics(Part):
         end[band] = t["age_to"]
         return Shares(start, end, tuple(sexes.tolist()), tuple(races.tolist()), shares / shares.sum())
 
-    def draw(self, twin: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    def draw(self, twin: np.ndarray, seed: Seed) -> dict[str, np.ndarray]:
         """Age in whole years, sex and race of twins, each (twin,) and by inversion of its law given those before it."""
         start, end, sexes, races, shares = self.shares.parts
         u_age, u_sex, u_race = self._places(twin, seed)
@@ -112,12 +112,12 @@ class Demographics(Part):
         race = np.array(races)[_pick(shares.reshape(-1, len(races)), cell, u_race)]
         return {"age": age, "sex": sex, "race_ethnicity": race}
 
-    def _places(self, twin: np.ndarray, seed: int) -> list[np.ndarray]:
+    def _places(self, twin: np.ndarray, seed: Seed) -> list[np.ndarray]:
         """Where each twin stands in the laws of age, sex and race, between 0 and 1."""
         names = [f"population.{name}" for name in ("age", "sex", "race_ethnicity")]
         if not self.quota:
             return [uniforms(seed, name, twin)[:, 0] for name in names]
-        offsets = [key_of(seed, f"{name}.quota") / 2**128 for name in names]
+        offsets = [key_of(plain(seed), f"{name}.quota") / 2**128 for name in names]
         return [(offset + step * twin) % 1.0 for offset, step in zip(offsets, EVEN_STEPS, strict=True)]
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from ...models.randomness import uniforms
+from ...models.randomness import Seed, uniforms
 from .parts import Described, Part, VariableName
 from .tables import TableError, TableFile
 
@@ -121,7 +121,7 @@ class Genotypes(Part):
             found[gene.name] = names, scores, np.cumsum(shares, axis=1)
         return found
 
-    def draw(self, people: Mapping[str, Any], wanted: frozenset[str], ids: np.ndarray, seed: int) -> dict[str, Any]:
+    def draw(self, people: Mapping[str, Any], wanted: frozenset[str], ids: np.ndarray, seed: Seed) -> dict[str, Any]:
         """Ancestry and, of the wanted genes, phenotype, alleles and score of people with `race_ethnicity`."""
         u = uniforms(seed, "population.ancestry", ids)[:, 0]
         number = np.zeros(ids.size, dtype=np.intp)

@@ -17,7 +17,7 @@ from scipy.special import ndtr
 
 from ...models.model import Provenance
 from ...models.problems import did_you_mean
-from ...models.randomness import normals
+from ...models.randomness import Seed, normals
 from .correlation import mix, nearest_correlation
 from .laws import Part, Variable
 from .tables import TableError, TableFile
@@ -94,7 +94,7 @@ class Linked(Part):
         own = [v.name for v in self.variables]
         return tuple(name for i, v in enumerate(self.variables) for name in v.reads if name not in own[:i])
 
-    def draw(self, variables: Mapping[str, Any], ids: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    def draw(self, variables: Mapping[str, Any], ids: np.ndarray, seed: Seed) -> dict[str, np.ndarray]:
         """The members of twins `ids`, each (twin,), given what has been drawn before."""
         scores = [normals(seed, f"population.linked.{v.name}", ids)[:, 0] for v in self.variables]
         drawn: dict[str, np.ndarray] = {}

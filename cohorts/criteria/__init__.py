@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import cast
 
 import numpy as np
 import xarray as xr
@@ -62,8 +61,7 @@ class Conditional:
         ids, space = np.asarray(ids, dtype=np.int64), self.reached.space
         parts = np.array_split(ids, max(1, -(-ids.size * sum(self.waves) // MOST_PROPOSALS)))
         place, scores = (np.concatenate(found) for found in zip(*map(self._found, parts), strict=True))
-        # The sampler hands its seed on to `uniforms` and `normals`, which take streams in its place.
-        twins = sample_twins(self.population, ids, cast(int, space.streams(self.seed, place, scores)))
+        twins = sample_twins(self.population, ids, space.streams(self.seed, place, scores))
         return twins.assign_attrs(seed=self.seed, criteria=" and ".join(self.clauses))
 
     def _found(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -166,8 +164,12 @@ def condition(population: Population, where: Sequence[str], seed: int) -> Condit
     ------
     CriteriaError
         A criterion that cannot be read, or criteria that no twin, or hardly any, meets: the message names the fewest of
-        them that cannot be met together.
+        them that cannot be met together. Or a population with quotas, which leave nothing to draw.
     """
+    demographics = population.blocks.demographics
+    if demographics is not None and demographics.quota:
+        why = "fills quotas (demographics.quota), which leave nothing to draw"
+        raise CriteriaError(f"{population.name} {why}; drop quota or the criteria")
     clauses = clauses_of((*population.blocks.where, *clauses_of(where)))
     pilot = Pilot.of(population.at_large, clauses, seed)
     people = pilot.round(0, Cover.whole(pilot.space.size), PILOT).people

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import cast
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -91,6 +90,5 @@ def columns_of(arrays: list[np.ndarray], rows: int) -> np.ndarray:
 
 
 def people_of(population: Population, ids: np.ndarray, streams: GivenStreams) -> dict[str, np.ndarray]:
-    # The sampler hands its seed on to `uniforms` and `normals`, which take streams in its place.
-    twins = sample_twins(population, ids, cast(int, streams))
+    twins = sample_twins(population, ids, streams)
     return {str(name): values.to_numpy() for name, values in twins.data_vars.items()}

@@ -210,6 +210,14 @@ def test_a_population_without_people_has_criteria_too():
     assert found.prevalence == pytest.approx(expected, rel=0.1)
 
 
+@pytest.mark.parametrize("where", ["bmi > 50", "age >= 65"])
+def test_quotas_and_criteria_exclude_each_other(adults, where):
+    """Places that step evenly leave nothing to draw: twins did not meet the criteria, and changed from call to call."""
+    planned = adults.changed(demographics=adults.demographics.changed(quota=True))
+    with pytest.raises(CriteriaError, match="which leave nothing to draw; drop quota or the criteria"):
+        sample_criteria(planned, [where], 10, 1)
+
+
 def test_rows_of_a_table_are_screened():
     found = sample_criteria(load_population("t1d-public-30"), ["weight > 100"], 3, 1)
     assert found.law is None and (found.cohort["weight"] > 100).all()
