@@ -175,6 +175,8 @@ def _problems(population: Population) -> list[tuple[Place, str]]:
     blocks = population.blocks
     if blocks.demographics is not None and blocks.demographics.table is None:
         found.append((("demographics",), "has no table; give one, or base the population on one that has"))
+    if blocks.demographics is not None:
+        found += _table_problems(blocks.demographics, blocks.genotypes if blocks.kept_genotypes else None)
     if blocks.covariates is not None:
         found += _people_problems(blocks.demographics, blocks.covariates)
     if blocks.genotypes is not None and blocks.demographics is None:
@@ -186,6 +188,23 @@ def _problems(population: Population) -> list[tuple[Place, str]]:
         found.append(((), f"two variables are called {name!r}; rename or drop one"))
     found += _reading_problems(population, blocks)
     found += _where_problems(population, blocks)
+    return found
+
+
+def _table_problems(demographics: Demographics, genotypes: Genotypes | None) -> list[tuple[Place, str]]:
+    """Ages that the table of people does not have, and races in it of unknown ancestry."""
+    if demographics.table is None:
+        return []
+    found: list[tuple[Place, str]] = []
+    table, ages = demographics.table.columns, demographics.ages
+    first, last = float(table["age_from"].min()), float(table["age_to"].max())
+    if ages is not None and not first <= ages[0] <= ages[1] <= last:
+        said = f"are {list(ages)}; the table has {first:g} to {last:g}: keep within"
+        found.append((("demographics", "ages"), said))
+    known = {row.race_ethnicity for row in genotypes.ancestry} if genotypes else set()
+    if genotypes and (unknown := sorted(set(table["race_ethnicity"].tolist()) - known)):
+        said = f"has no row for {', '.join(unknown)}; add the shares of their ancestries"
+        found.append((("genotypes", "ancestry"), said))
     return found
 
 

@@ -83,6 +83,8 @@ def test_a_population_of_ones_own(write):
         ("population: adult-us", "population: adult-uk", "no population is called 'adult-uk'"),
         ("ages: [40, 49]", "ages: [49, 40]", "ages must be [from, to] with from <= to"),
         ("ages: [40, 49]", "table: nowhere.csv", "demographics.table: got 'nowhere.csv'; there is no file nowhere.csv"),
+        ("ages: [40, 49]", "ages: [5, 12]", "mine.yaml:13:3: demographics.ages: are [5, 12]; the table has 18 to 80"),
+        ("ages: [40, 49]", "ages: [70, 90]", "demographics.ages: are [70, 90]; the table has 18 to 80: keep within"),
         ("unit: mg\n", "unit: 5\n", "independent[0].unit: got 5; input should be a valid string"),
         ("title: Ten", "title: [Ten", "is not YAML"),
         ("title: Ten", "title: &t Ten", "title: got &t; expected no anchors or aliases"),
@@ -128,6 +130,14 @@ def test_faults_of_a_table(write, tmp_path, table, said):
     with pytest.raises(PopulationError) as error:
         load_population(write(text))
     assert said in str(error.value)
+
+
+def test_races_of_unknown_ancestry_are_refused(write, tmp_path):
+    table = "age_from,age_to,sex,race_ethnicity,share\n18,80,male,martian,0.5\n18,80,male,nh_white,0.5\n"
+    (tmp_path / "people.csv").write_text(table, encoding="utf-8")
+    text = GOOD.replace("ages: [40, 49]", "table: people.csv\n  source: test\n  provenance: chosen")
+    with pytest.raises(PopulationError, match="has no row for martian; add the shares of their ancestries"):
+        load_population(write(text.replace("keep: [height, weight]", "keep: [height, weight, CYP2D6]")))
 
 
 def test_unknown_names_give_the_nearest():
