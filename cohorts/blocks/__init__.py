@@ -117,7 +117,9 @@ class Blocks:
 
         def race_shares(sex: str, age: float) -> dict[str, float]:
             band = max(int(np.searchsorted(start, age, side="right")) - 1, 0)
-            return dict(zip(races, shares[band, sexes.index(sex)].tolist(), strict=True))
+            cell = shares[band, sexes.index(sex)] if sex in sexes else np.zeros(len(races))
+            known = cell if cell.sum() > 0 else shares.sum(axis=(0, 1))  # of nobody's races: those of everybody
+            return dict(zip(races, known.tolist(), strict=True))
 
         return Factors.of(self.covariates, int(start[0]), int(end[-1]), race_shares)
 

@@ -103,8 +103,8 @@ class Covariates(Part):
         known = [v.name for v in self.variables]
         for i, true in enumerate(self.true_values):
             if true.observed not in known:
-                text = "true_values[{i}].observed is {name!r}, which is no variable here; write one of {known}"
-                context = {"i": i, "name": true.observed, "known": ", ".join(known)}
+                text = "true_values[{i}].observed is {name}, which is no variable here; write one of {known}"
+                context = {"i": i, "name": repr(true.observed), "known": ", ".join(known)}
                 raise PydanticCustomError("observed", text, context)
         return self
 

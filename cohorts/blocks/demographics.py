@@ -62,6 +62,9 @@ class Demographics(Part):
             raise PydanticCustomError("ages", "ages must be [from, to] with from <= to, and not stand beside age")
         if self.margins is not None and (self.age is not None or self.sex is not None):
             raise PydanticCustomError("margins", "margins cannot stand beside a law of age or sex; drop one of them")
+        if self.table is not None and self.target is not None and self.margins is None:
+            text = "target is {target}, but there are no margins that hold it; give margins, or drop it"
+            raise PydanticCustomError("target", text, {"target": repr(self.target)})
         if self.table is not None and self.margins is not None:
             try:
                 self.shares  # noqa: B018 - computed once, and refused here if the margins do not fit the table
