@@ -9,7 +9,7 @@ Source: the conflict among criteria by the deletion filter of Chinneck & Dravnie
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -21,9 +21,9 @@ from ...models.randomness import uniforms
 from ..population import Population
 from ..sampling import sample_twins
 from ..screening import Screening, screen
-from .clauses import CriteriaError, clauses_of, exclude, met, ranges, smallest_conflict
+from .clauses import CriteriaError, all_met, clauses_of, exclude, ranges, smallest_conflict
 from .cover import Cover
-from .pilot import PILOT, Pilot, Reached
+from .pilot import PILOT, Pilot, Reached, Round
 from .streams import columns_of, people_of
 
 OFTEN = 0.06  # from this prevalence in the pilot on, candidates of the population itself are screened
@@ -81,7 +81,7 @@ class Conditional:
                 tried = space.scores(at, free)
                 streams = space.streams(self.seed, at, tried)
                 people = people_of(self.reading, np.repeat(ids[pending[left]], size), streams)
-                good = np.logical_and.reduce([met(clause, people) for clause in self.clauses])
+                good = all_met(self.clauses, people)
                 chosen = good.reshape(-1, size).argmax(axis=1) + size * np.arange(left.size)
                 found = good[chosen]
                 place[pending[left[found]]], scores[pending[left[found]]] = at[chosen[found]], tried[chosen[found]]
@@ -172,11 +172,10 @@ def condition(population: Population, where: Sequence[str], seed: int) -> Condit
         raise CriteriaError(f"{population.name} {why}; drop quota or the criteria")
     clauses = clauses_of((*population.blocks.where, *clauses_of(where)))
     pilot = Pilot.of(population.at_large, clauses, seed)
-    people = pilot.round(0, Cover.whole(pilot.space.size), PILOT).people
-    share = np.logical_and.reduce([met(clause, people) for clause in clauses]).mean()
-    if share >= OFTEN or population.blocks.subjects is not None:
+    if population.blocks.subjects is not None:
         return None
-    return _law(pilot, people)
+    start, share = pilot.begun()
+    return None if share >= OFTEN else _law(pilot, start)
 
 
 @lru_cache(maxsize=8)
@@ -192,26 +191,25 @@ def law_of(population: Population, seed: int) -> Conditional:
     """
     clauses = clauses_of(population.blocks.where)
     pilot = Pilot.of(population.at_large, clauses, seed)
-    whole = Cover.whole(pilot.space.size)
-    people = pilot.round(0, whole, PILOT).people
-    share = float(np.logical_and.reduce([met(clause, people) for clause in clauses]).mean())
+    start, share = pilot.begun()
     if share < OFTEN:
-        return _law(pilot, people)
-    return Conditional(pilot.population, pilot.reading, clauses, seed, Reached(pilot.space, whole, share, share, 0.0))
+        return _law(pilot, start)
+    reached = Reached(pilot.space, Cover.whole(pilot.space.size), share, share, 0.0)
+    return Conditional(pilot.population, pilot.reading, clauses, seed, reached)
 
 
-def _law(pilot: Pilot, people: Mapping[str, np.ndarray]) -> Conditional:
-    reached = pilot.approach()
+def _law(pilot: Pilot, start: Round) -> Conditional:
+    reached = pilot.approach(start)
     if reached is None:
-        raise CriteriaError(_conflict(pilot, people))
+        raise CriteriaError(_conflict(pilot, start))
     return Conditional(pilot.population, pilot.reading, pilot.clauses, pilot.seed, reached)
 
 
-def _conflict(pilot: Pilot, people: Mapping[str, np.ndarray]) -> str:
+def _conflict(pilot: Pilot, start: Round) -> str:
+    people = start.people
+
     def can_be_met(some: tuple[str, ...]) -> bool:
-        if np.logical_and.reduce([met(clause, people) for clause in some]).any():
-            return True
-        return replace(pilot, clauses=some).approach() is not None
+        return bool(all_met(some, people).any()) or replace(pilot, clauses=some).approach(start) is not None
 
     conflict = smallest_conflict(pilot.clauses, can_be_met)
     # The pilot only shows that people are rare; that nobody can exist follows from the comparisons alone.

@@ -64,6 +64,11 @@ def met(clause: str, people: Mapping[str, Any]) -> np.ndarray:
     return np.broadcast_to(value, (len(next(iter(people.values()))),))
 
 
+def all_met(clauses: Sequence[str], people: Mapping[str, Any]) -> np.ndarray:
+    """Whether each person meets every clause, (twin,)."""
+    return np.asarray(np.logical_and.reduce([met(clause, people) for clause in clauses]))
+
+
 def margins(clause: str) -> tuple[str, ...]:
     """The comparisons of numbers in a clause, each as an expression that is at most 0 where the comparison holds.
 

@@ -21,7 +21,7 @@ from scipy.stats import rankdata
 from ...models.expressions import ExpressionError, evaluate, names
 from ...models.randomness import uniforms
 from ..population import BasedOn, Population
-from .clauses import distance, margins, met
+from .clauses import all_met, distance, margins, met
 from .cover import MARGIN, WIDE, Cover
 from .streams import GivenStreams, Space, columns_of, people_of
 
@@ -120,12 +120,17 @@ class Pilot:
         directions = np.array(found[:MOST_DIRECTIONS]).reshape(len(found[:MOST_DIRECTIONS]), scores.shape[1])
         return replace(self, space=replace(self.space, directions=directions), scales=scales or self.scales)
 
-    def approach(self) -> Reached | None:
+    def begun(self) -> tuple[Round, float]:
+        """Candidates of the whole population, and the share of them who meet the clauses."""
+        start = self.round(0, Cover.whole(self.space.size), PILOT)
+        return start, float(all_met(self.clauses, start.people).mean())
+
+    def approach(self, start: Round) -> Reached | None:
         """The region where the clauses are met, from relaxed clauses inwards; None where hardly anybody is found.
 
         Each relaxed region lies within the one before: only those who are in that one decide on the next.
+        `start` are candidates of the whole population, as `begun` gives them.
         """
-        start = self.round(0, Cover.whole(self.space.size), PILOT)
         pilot = self.directed(start.people, start.scores, start.flat)
         cover, before = Cover.whole(pilot.space.size), np.inf
         for number in range(1, MOST_ROUNDS):

@@ -11,7 +11,7 @@ from twinarm.cohorts import CriteriaError, ScreeningError, criteria, load_popula
 from twinarm.cohorts.criteria import clauses, condition
 from twinarm.cohorts.criteria.clauses import clauses_of, distance, met, smallest_conflict
 from twinarm.cohorts.criteria.cover import Cover
-from twinarm.cohorts.criteria.pilot import reading_only
+from twinarm.cohorts.criteria.pilot import Pilot, reading_only
 from twinarm.cohorts.population import Population
 from twinarm.models.randomness import uniforms
 
@@ -216,6 +216,17 @@ def test_quotas_and_criteria_exclude_each_other(adults, where):
     planned = adults.changed(demographics=adults.demographics.changed(quota=True))
     with pytest.raises(CriteriaError, match="which leave nothing to draw; drop quota or the criteria"):
         sample_criteria(planned, [where], 10, 1)
+
+
+def test_the_whole_population_is_tried_once(adults, monkeypatch):
+    """The search for the conflict starts from the same candidates each time."""
+    rounds, tried = [], Pilot.round
+    monkeypatch.setattr(Pilot, "round", lambda pilot, number, *at: rounds.append(number) or tried(pilot, number, *at))
+    with pytest.raises(CriteriaError, match="'age < 30' and 'age > 70' together"):
+        condition(adults, ["age < 30", "age > 70", "sex == 'male'"], 1)
+    assert rounds.count(0) == 1
+    rounds.clear()
+    assert condition(load_population("t1d-public-30"), ["weight > 100"], 1) is None and not rounds
 
 
 def test_rows_of_a_table_are_screened():
