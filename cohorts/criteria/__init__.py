@@ -18,6 +18,7 @@ import xarray as xr
 from scipy.special import ndtri
 
 from ...models.randomness import uniforms
+from ..blocks import Rule
 from ..population import Population
 from ..sampling import sample_twins
 from ..screening import Screening, screen
@@ -103,12 +104,6 @@ class Conditional:
 
 
 @dataclass(frozen=True)
-class _Rule:
-    rule: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class CriteriaCohort:
     """Twins that meet criteria, and how they were found.
 
@@ -151,7 +146,7 @@ def sample_criteria(population: Population, where: Sequence[str], twins: int, se
         among = law_of(population, seed).reached.prevalence if population.blocks.where else 1.0
         found = screen(population, twins, seed, draw=law.draw)
         return CriteriaCohort(found, clauses, law.reached.prevalence / among, law)
-    found = screen(population, twins, seed, tuple(_Rule(clause, f"not {clause}") for clause in clauses))
+    found = screen(population, twins, seed, tuple(Rule(rule=clause, reason=f"not {clause}") for clause in clauses))
     failed = sum(count for (stage, _), count in found.ledger.items() if stage != "implausible")
     cohort = found.cohort.assign_attrs(criteria=" and ".join(clauses))
     return CriteriaCohort(replace(found, cohort=cohort), clauses, twins / (twins + failed), None)

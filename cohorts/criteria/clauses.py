@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...models.expressions import ExpressionError, evaluate, names, parse
+from ...models.expressions import ExpressionError, evaluate, is_true, names, parse
 
 
 class CriteriaError(ValueError):
@@ -56,11 +56,9 @@ def met(clause: str, people: Mapping[str, Any]) -> np.ndarray:
         The clause reads an unknown variable, compares a word with a number, or is not true or false.
     """
     try:
-        value = np.asarray(evaluate(clause, people))
+        value = is_true(clause, people)
     except ExpressionError as error:
         raise CriteriaError(f"criterion {clause!r}: {error}") from None
-    if value.dtype != bool:
-        raise CriteriaError(f"criterion {clause!r} is not true or false; write a comparison")
     return np.broadcast_to(value, (len(next(iter(people.values()))),))
 
 

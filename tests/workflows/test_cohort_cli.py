@@ -213,6 +213,7 @@ def test_compare_writes_a_page(twinarm, adults, tmp_path):
         ((*NAMED, "--level", "sex:w=female"), "sex is never 'w'; it is f, m"),
         ((*NAMED, "--weights", "mecc"), "no column of numbers called 'mecc'"),
         ((*NAMED, "--rows", "age_y > "), "is no expression"),
+        ((*NAMED, "--rows", "age_y + 1"), "p.csv: it is not true or false; write a comparison"),
         ((*NAMED, "--rows", "age_y > 200"), "leaves nobody"),
         ((*NAMED, "--rows", "years > 20"), "no variable is called 'years'"),
     ],
