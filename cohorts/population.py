@@ -23,8 +23,9 @@ from .blocks.copula import Covariates
 from .blocks.demographics import Demographics
 from .blocks.genotypes import Genotypes
 from .blocks.joint import Joint
-from .blocks.laws import Part, Variable
+from .blocks.laws import Variable
 from .blocks.linked import Linked
+from .blocks.parts import Part
 from .blocks.uncertain import Uncertain
 
 Place = tuple[str | int, ...]

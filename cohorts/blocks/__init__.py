@@ -15,8 +15,9 @@ from .copula import Covariates, Factors
 from .demographics import Demographics
 from .genotypes import Genotypes
 from .joint import Joint
-from .laws import Described, Part, Variable
+from .laws import Variable
 from .linked import Linked
+from .parts import Described, Part
 from .tables import TableError, TableFile
 from .uncertain import Uncertain
 

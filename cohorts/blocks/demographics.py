@@ -11,7 +11,8 @@ from pydantic_core import PydanticCustomError
 
 from ...models.model import Provenance
 from ...models.randomness import Seed, key_of, plain, uniforms
-from .laws import Part, Variable
+from .laws import Variable
+from .parts import Part
 from .shares import Shares, margin_rows, raked
 from .tables import TableError, TableFile
 

@@ -14,7 +14,8 @@ from ...models.expressions import ExpressionError, evaluate
 from ...models.model import Provenance
 from ...models.randomness import Seed, normals
 from .correlation import lower_factor, mix
-from .laws import Part, Scale, VariableName, from_normal_scale, to_normal_scale
+from .laws import Scale, from_normal_scale, to_normal_scale
+from .parts import Part, VariableName
 from .tables import TableFile
 
 

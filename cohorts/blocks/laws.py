@@ -27,7 +27,7 @@ from .margins import (
     Weibull,
     invert,
 )
-from .parts import Described, Number as Number, Part, Positive as Positive, VariableName as VariableName, number
+from .parts import Described, Part, number
 
 Scale = Literal["identity", "log", "logit"]
 LAWS = (

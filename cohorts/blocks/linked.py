@@ -19,7 +19,8 @@ from ...models.model import Provenance
 from ...models.problems import did_you_mean
 from ...models.randomness import Seed, normals
 from .correlation import mix, nearest_correlation
-from .laws import Part, Variable
+from .laws import Variable
+from .parts import Part
 from .tables import TableError, TableFile
 
 Pair = tuple[str, str, Annotated[float, Field(gt=-1, lt=1)]]

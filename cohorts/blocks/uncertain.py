@@ -14,7 +14,8 @@ from pydantic_core import PydanticCustomError
 
 from ...models.randomness import Seed, uniforms
 from .joint import Joint
-from .laws import Part, Variable
+from .laws import Variable
+from .parts import Part
 
 
 class Uncertain(Part):

@@ -28,6 +28,7 @@ from .pilot import PILOT, Pilot, Reached, Round
 from .streams import columns_of, people_of
 
 OFTEN = 0.06  # from this prevalence in the pilot on, candidates of the population itself are screened
+USED_UP = 0.01  # share of candidates that find nobody in all waves and take another turn of them
 MOST_ATTEMPTS = 20_000
 MOST_PROPOSALS = 500_000  # held at a time, so that memory does not grow as criteria become rare
 
@@ -44,8 +45,9 @@ class Conditional:
 
     @property
     def waves(self) -> tuple[int, ...]:
-        """How many proposals are tried together, one wave after another; all are used up in under 1 % of candidates."""
-        enough = int(np.ceil(np.log(0.01) / np.log1p(-min(self.reached.acceptance, 0.99))))
+        """How many proposals are tried together, one wave after another; few candidates use up all (USED_UP)."""
+        acceptance = min(self.reached.acceptance, 1 - USED_UP)  # one proposal is enough from there on
+        enough = int(np.ceil(np.log(USED_UP) / np.log1p(-acceptance)))
         sizes = [1]
         while sum(sizes) < enough:
             sizes.append(2 * sizes[-1])
@@ -130,8 +132,9 @@ class CriteriaCohort:
 def sample_criteria(population: Population, where: Sequence[str], twins: int, seed: int) -> CriteriaCohort:
     """The first `twins` plausible candidates among those who meet criteria, however few they are.
 
-    Where less than 5 % of the population's candidates meet them, candidate k is drawn from the conditional law;
-    where more do, candidate k is the population's own and those who do not meet them fail screening.
+    Where less than 6 % (OFTEN) of the population's candidates meet them, candidate k is drawn from the conditional law;
+    where more do, candidate k is the population's own and those who do not meet them fail screening. The cohort states
+    the digest of the population as it was given, and all criteria: these and its own (`where`).
 
     Raises
     ------
@@ -142,14 +145,18 @@ def sample_criteria(population: Population, where: Sequence[str], twins: int, se
     """
     clauses = clauses_of(where)
     law = condition(population, where, seed)
+    every = " and ".join(clauses_of((*population.blocks.where, *clauses)))
+
+    def said(found: Screening) -> Screening:
+        return replace(found, cohort=found.cohort.assign_attrs(population_digest=population.digest, criteria=every))
+
     if law is not None:
         among = law_of(population, seed).reached.prevalence if population.blocks.where else 1.0
         found = screen(population, twins, seed, draw=law.draw)
-        return CriteriaCohort(found, clauses, law.reached.prevalence / among, law)
+        return CriteriaCohort(said(found), clauses, law.reached.prevalence / among, law)
     found = screen(population, twins, seed, tuple(Rule(rule=clause, reason=f"not {clause}") for clause in clauses))
     failed = sum(count for (stage, _), count in found.ledger.items() if stage != "implausible")
-    cohort = found.cohort.assign_attrs(criteria=" and ".join(clauses))
-    return CriteriaCohort(replace(found, cohort=cohort), clauses, twins / (twins + failed), None)
+    return CriteriaCohort(said(found), clauses, twins / (twins + failed), None)
 
 
 def condition(population: Population, where: Sequence[str], seed: int) -> Conditional | None:

@@ -30,6 +30,7 @@ TOWARDS = 0.1  # share of those in a relaxed region that the next one holds
 FEWEST = 100  # people in the region that boxes are fitted to
 MOST_ROUNDS = 14
 MOST_DIRECTIONS = 6
+SHORTEST = 0.03  # slope in sd per sd below which a direction is not worth a coordinate: 0.1 % of a variance
 REFINED = (PILOT, 2 * PILOT)  # candidates of the rounds after which boxes are fitted anew
 
 
@@ -77,16 +78,8 @@ class Pilot:
         people = people_of(reading, np.arange(2), listening)
         for clause in clauses:
             met(clause, people)  # unknown variables are refused before anything is spent
-        keys = {
-            is_normal: tuple(
-                (purpose, index)
-                for purpose, (count, kind) in listening.asked.items()
-                if kind is is_normal
-                for index in range(count)
-            )
-            for is_normal in (False, True)
-        }
-        return cls(population, reading, clauses, seed, Space(keys[False], keys[True], np.empty((0, len(keys[True])))))
+        flat, normal = listening.keys(is_normal=False), listening.keys(is_normal=True)
+        return cls(population, reading, clauses, seed, Space(flat, normal, np.empty((0, len(normal)))))
 
     def round(self, number: int, cover: Cover, count: int) -> Round:
         """Candidates uniform on the boxes."""
@@ -193,7 +186,7 @@ def _new_direction(known: np.ndarray, value: np.ndarray, scores: int, found: lis
         slope = slope - direction * float(np.sum(direction * slope))
     length = float(np.sqrt(np.sum(slope**2)))
     # Rounded, so that the last bits of the regression do not reach the twins.
-    return [np.round(slope / length, 6)] if length > 0.03 else []
+    return [np.round(slope / length, 6)] if length > SHORTEST else []
 
 
 def reading_only(population: Population, wanted: set[str]) -> Population:

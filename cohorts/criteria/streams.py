@@ -33,6 +33,11 @@ class GivenStreams(Streams):
         found = self.given.get(purpose)
         return normals(self.seed, purpose, units, count) if found is None else found[:, :count]
 
+    def keys(self, is_normal: bool) -> tuple[Key, ...]:
+        """The uniform or the normal streams that were asked for, in that order."""
+        asked = [(purpose, count) for purpose, (count, kind) in self.asked.items() if kind is is_normal]
+        return tuple((purpose, index) for purpose, count in asked for index in range(count))
+
 
 @dataclass(frozen=True)
 class Space:

@@ -57,9 +57,7 @@ def rejected(adults):
 def test_every_candidate_meets_the_criteria(law):
     twins = law.draw(np.arange(500))
     assert (twins["age"] > 70).all() and (twins["sex"] == "female").all() and (twins["egfr"] < 45).all()
-    assert twins.attrs["criteria"] == "age > 70 and sex == 'female' and egfr < 45 and (hba1c >= 6)".replace(
-        "(", ""
-    ).replace(")", "")
+    assert twins.attrs["criteria"] == "age > 70 and sex == 'female' and egfr < 45 and hba1c >= 6"
     assert twins.attrs["seed"] == 3 and twins["weight"].attrs["units"] == "kg"
 
 
@@ -200,6 +198,17 @@ def test_criteria_that_cannot_be_met_or_read(adults, where, message):
 def test_criteria_that_only_the_implausible_meet_name_the_rule(adults):
     with pytest.raises(ScreeningError, match="BMI outside 12 to 80"):
         sample_criteria(adults, ["bmi > 81"], 10, 1)
+
+
+@pytest.mark.parametrize("where", ["bmi > 50", "age >= 40"])
+def test_a_cohort_states_its_population_and_all_criteria(where):
+    """By the conditional law and by screening, of a population that has criteria itself."""
+    patients = load_population("t2d-adults")
+    own = " and ".join(clauses_of(patients.blocks.where))
+    found = sample_criteria(patients, [where], 5, 1)
+    assert (found.law is None) == (where == "age >= 40")
+    assert found.cohort.attrs["criteria"] == f"{own} and {where}"
+    assert found.cohort.attrs["population_digest"] == patients.digest != patients.at_large.digest
 
 
 def test_a_population_without_people_has_criteria_too():

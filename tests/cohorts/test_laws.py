@@ -42,7 +42,7 @@ CONTINUOUS = {
         {"skew_normal": {"location": 1.0, "scale": 2.0, "shape": -3.0}},
         stats.skewnorm(-3, loc=1, scale=2),
     ),
-    # Without skewness it is SciPy's Johnson SU law: a = -epsilon, b = delta.
+    # epsilon 0 and delta 1: the normal law
     "sinh-arcsinh": (
         {"sinh_arcsinh": {"xi": 2.0, "scale": 3.0, "epsilon": 0.0, "delta": 1.0}},
         stats.norm(2, 3),
