@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
 from ..models.expressions import ExpressionError, names
@@ -23,8 +23,9 @@ from .blocks.copula import Covariates
 from .blocks.demographics import Demographics
 from .blocks.genotypes import Genotypes
 from .blocks.joint import Joint
-from .blocks.laws import Part, Variable
+from .blocks.laws import Variable
 from .blocks.linked import Linked
+from .blocks.parts import Part
 from .blocks.uncertain import Uncertain
 
 Place = tuple[str | int, ...]
@@ -92,6 +93,15 @@ class Population(Part):
         return self
 
     @cached_property
+    def people(self) -> Demographics | None:
+        """Own demographics; where the population is based on another, those with what is stated here put in."""
+        there = self.based_on.population.blocks.demographics if self.based_on else None
+        if there is None or self.demographics is None:
+            return self.demographics or there
+        stated = {name: value for name, value in self.demographics.fields().items() if value is not None}
+        return there.changed(**stated)
+
+    @cached_property
     def blocks(self) -> Blocks:
         """Own blocks, with those of the population this one is based on in front."""
         uncertain = () if self.uncertain is None else (self.uncertain,)
@@ -114,13 +124,9 @@ class Population(Part):
                 self.where,
             )
         base = self.based_on.population.blocks.keeping(set(self.based_on.keep))
-        demographics = base.demographics
-        if self.demographics is not None:
-            stated = {name: value for name, value in self.demographics.fields().items() if value is not None}
-            demographics = demographics.changed(**stated) if demographics else self.demographics
         return Blocks(
             base.uncertain + uncertain,
-            demographics,
+            self.people,
             base.surveyed,
             base.covariates,
             base.kept_covariates,
@@ -172,20 +178,45 @@ def _problems(population: Population) -> list[tuple[Place, str]]:
         for block in ("covariates", "subjects"):
             if getattr(population, block) is not None:
                 found.append(((block,), "cannot stand beside based_on; drop one of them"))
+    try:
+        population.people  # noqa: B018 - computed once, and refused here if it does not fit that of the base
+    except ValidationError as error:
+        return found + [(("demographics",), str(fault["msg"])) for fault in error.errors()]
     blocks = population.blocks
     if blocks.demographics is not None and blocks.demographics.table is None:
         found.append((("demographics",), "has no table; give one, or base the population on one that has"))
+    if blocks.demographics is not None:
+        found += _table_problems(blocks.demographics, blocks.genotypes if blocks.kept_genotypes else None)
     if blocks.covariates is not None:
         found += _people_problems(blocks.demographics, blocks.covariates)
     if blocks.genotypes is not None and blocks.demographics is None:
         found.append((("genotypes",), "needs demographics: alleles are drawn given race/ethnicity"))
     if blocks.subjects is not None and blocks.demographics is not None:
         found.append((("subjects",), "a table of subjects brings its own age and sex; drop demographics or based_on"))
-    all_names = blocks.names
+    # A joint law draws from the stream of a member's name at all occasions: nobody else may have it.
+    streams = tuple(v.name for joint in blocks.joint if joint.occasions is not None for v in joint.variables)
+    all_names = (*blocks.names, *streams)
     for name in sorted({n for n in all_names if all_names.count(n) > 1}):
         found.append(((), f"two variables are called {name!r}; rename or drop one"))
     found += _reading_problems(population, blocks)
     found += _where_problems(population, blocks)
+    return found
+
+
+def _table_problems(demographics: Demographics, genotypes: Genotypes | None) -> list[tuple[Place, str]]:
+    """Ages that the table of people does not have, and races in it of unknown ancestry."""
+    if demographics.table is None:
+        return []
+    found: list[tuple[Place, str]] = []
+    table, ages = demographics.table.columns, demographics.ages
+    first, last = float(table["age_from"].min()), float(table["age_to"].max())
+    if ages is not None and not first <= ages[0] <= ages[1] <= last:
+        said = f"are {list(ages)}; the table has {first:g} to {last:g}: keep within"
+        found.append((("demographics", "ages"), said))
+    known = {row.race_ethnicity for row in genotypes.ancestry} if genotypes else set()
+    if genotypes and (unknown := sorted(set(table["race_ethnicity"].tolist()) - known)):
+        said = f"has no row for {', '.join(unknown)}; add the shares of their ancestries"
+        found.append((("genotypes", "ancestry"), said))
     return found
 
 

@@ -8,13 +8,13 @@ import xarray as xr
 
 from ..models.expressions import evaluate
 from ..models.model import find_model
-from ..models.randomness import uniforms
+from ..models.randomness import Seed, plain, uniforms
 from .blocks import Subjects
 from .population import Population
 
 
 def sample_twins(
-    population: Population, ids: npt.ArrayLike, seed: int, population_draw: int | None = None
+    population: Population, ids: npt.ArrayLike, seed: Seed, population_draw: int | None = None
 ) -> xr.Dataset:
     """The twins with the given candidate ids, plausible or not.
 
@@ -42,7 +42,7 @@ def sample_twins(
             raise CriteriaError(
                 f"{population.name} is stated with criteria (where); draws of parameters need one without"
             )
-        found = law_of(population, seed).draw(twin)
+        found = law_of(population, plain(seed)).draw(twin)
         return found.assign_attrs(population_digest=population.digest)
     drawn: dict[str, np.ndarray] = {}
     for uncertain in blocks.uncertain:

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from scipy.stats import rankdata
 
-from ..models.expressions import ExpressionError, evaluate, names
+from ..models.expressions import ExpressionError, is_true, names
 from .population import Population
 from .sampling import sample_twins
 
@@ -163,8 +163,8 @@ def correlation_lost(population: Population, seed: int, candidates: int = JUDGED
     columns = np.array(list(values.values()))
     moved = np.abs(np.corrcoef(rankdata(columns, axis=1)) - np.corrcoef(rankdata(columns[:, passed], axis=1)))
     i, j = np.unravel_index(moved.argmax(), moved.shape)
-    names = list(values)
-    return float(moved[i, j]), names[i], names[j]
+    variables = list(values)
+    return float(moved[i, j]), variables[i], variables[j]
 
 
 def _first_failed(name: str, rules: Sequence[Rule], twins: xr.Dataset) -> np.ndarray:
@@ -174,11 +174,9 @@ def _first_failed(name: str, rules: Sequence[Rule], twins: xr.Dataset) -> np.nda
     for index, (stage, rule, _) in enumerate(rules):
         kind = "eligibility" if stage == SCREEN_FAILURE else "plausibility"
         try:
-            passed = np.asarray(evaluate(rule, variables))
+            passed = is_true(rule, variables)
         except ExpressionError as error:
             raise ScreeningError(f"{kind} rule {rule!r} of population {name}: {error}") from None
-        if passed.dtype != bool:
-            raise ScreeningError(f"{kind} rule {rule!r} of population {name} is not true or false; write a comparison")
         failed[(failed < 0) & ~passed] = index
     return failed
 

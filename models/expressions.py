@@ -92,6 +92,23 @@ def evaluate(text: str, variables: Mapping[str, Any]) -> Any:
     return _value(parse(text), variables)
 
 
+def is_true(text: str, variables: Mapping[str, Any]) -> np.ndarray:
+    """Where a condition holds: `evaluate` of what must be true or false.
+
+    >>> is_true("age >= 18", {"age": np.array([17, 40])})
+    array([False,  True])
+
+    Raises
+    ------
+    ExpressionError
+        As `evaluate`, or a value that is not true or false.
+    """
+    value = np.asarray(evaluate(text, variables))
+    if value.dtype != bool:
+        raise ExpressionError("it is not true or false; write a comparison")
+    return value
+
+
 def _check(node: ast.AST, text: str, depth: int) -> None:
     allowed = (
         (isinstance(node, ast.Constant) and isinstance(node.value, int | float | str))

@@ -32,6 +32,22 @@ class Streams:
         raise NotImplementedError
 
 
+Seed = int | Streams
+
+
+def plain(seed: Seed) -> int:
+    """The number of a seed, for what streams cannot stand in for.
+
+    Raises
+    ------
+    TypeError
+        Streams were handed on where a number is needed; refuse what leads there.
+    """
+    if isinstance(seed, Streams):
+        raise TypeError("streams stand in for a seed here, where its number is needed; sample without conditions")
+    return seed
+
+
 def key_of(seed: int, purpose: str) -> int:
     """The 128-bit Philox key of a seed and a purpose."""
     return int.from_bytes(hashlib.sha256(f"twinarm:{seed}:{purpose}".encode()).digest()[:16], "little")
@@ -43,7 +59,7 @@ def key_words(seed: int, purpose: str) -> tuple[np.uint64, np.uint64]:
     return np.uint64(key & 0xFFFFFFFFFFFFFFFF), np.uint64(key >> 64)
 
 
-def uniforms(seed: int | Streams, purpose: str, units: npt.ArrayLike, count: int = 1) -> np.ndarray:
+def uniforms(seed: Seed, purpose: str, units: npt.ArrayLike, count: int = 1) -> np.ndarray:
     """Uniforms in (0, 1) for `units` (1-d, int) and indices 0 .. count - 1; shape (units, count).
 
     A row depends on (seed, purpose, unit) alone, so a slice of units equals the same rows of the whole.
@@ -73,7 +89,7 @@ def uniforms(seed: int | Streams, purpose: str, units: npt.ArrayLike, count: int
     return np.asarray(uniform, dtype=np.float64)
 
 
-def normals(seed: int | Streams, purpose: str, units: npt.ArrayLike, count: int = 1) -> np.ndarray:
+def normals(seed: Seed, purpose: str, units: npt.ArrayLike, count: int = 1) -> np.ndarray:
     """Standard normals by inverse CDF of `uniforms`; shape (units, count)."""
     from scipy.special import ndtri
 

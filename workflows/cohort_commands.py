@@ -112,7 +112,7 @@ def people_of(data: Path, units: Mapping[str, str], asked: Asked) -> tuple[xr.Da
 
     With no units every column is read as it stands.
     """
-    from ..models.expressions import ExpressionError, evaluate, names
+    from ..models.expressions import ExpressionError, is_true, names
 
     columns = _pairs(asked.columns, "VARIABLE=COLUMN, like height=height_cm")
     unknown = [name for name in columns if units and name not in units]
@@ -132,11 +132,9 @@ def people_of(data: Path, units: Mapping[str, str], asked: Asked) -> tuple[xr.Da
     }
     if asked.rows:
         try:
-            chosen = np.asarray(evaluate(asked.rows, own))
+            chosen = is_true(asked.rows, own)
         except ExpressionError as error:
-            raise RunError(f"--rows of {data}: {error}") from None
-        if chosen.dtype != bool:
-            raise RunError(f"--rows {asked.rows!r} is not true or false; write a comparison")
+            raise RunError(f"--rows {asked.rows!r} of {data}: {error}") from None
         people = people.isel(twin=np.flatnonzero(chosen))
         if not people.sizes["twin"]:
             raise RunError(f"--rows {asked.rows!r} leaves nobody of {data}; loosen it")

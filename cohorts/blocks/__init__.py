@@ -15,8 +15,9 @@ from .copula import Covariates, Factors
 from .demographics import Demographics
 from .genotypes import Genotypes
 from .joint import Joint
-from .laws import Described, Part, Variable
+from .laws import Variable
 from .linked import Linked
+from .parts import Described, Part
 from .tables import TableError, TableFile
 from .uncertain import Uncertain
 
@@ -117,7 +118,9 @@ class Blocks:
 
         def race_shares(sex: str, age: float) -> dict[str, float]:
             band = max(int(np.searchsorted(start, age, side="right")) - 1, 0)
-            return dict(zip(races, shares[band, sexes.index(sex)].tolist(), strict=True))
+            cell = shares[band, sexes.index(sex)] if sex in sexes else np.zeros(len(races))
+            known = cell if cell.sum() > 0 else shares.sum(axis=(0, 1))  # of nobody's races: those of everybody
+            return dict(zip(races, known.tolist(), strict=True))
 
         return Factors.of(self.covariates, int(start[0]), int(end[-1]), race_shares)
 

@@ -13,10 +13,10 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 from scipy.special import ndtri
 
-from ...models.randomness import normals
+from ...models.randomness import Seed, normals
 from .correlation import lower_factor, mix
 from .curves import Prevalence, Quantiles
-from .laws import Described, Part
+from .parts import Described, Part
 from .tables import Table, TableError, TableFile
 
 # Equally likely normal scores, for moments of a margin.
@@ -25,6 +25,8 @@ SCORES = ndtri((np.arange(201) + 0.5) / 201)
 RaceShares = Callable[[str, float], Mapping[str, float]]
 # A reading error takes up at most this share of the observed sd.
 LARGEST_ERROR_SHARE = 0.9
+# What the races leave of a correlation is a quotient of estimates, which noise may carry to 1 and beyond.
+LARGEST_WITHIN = 0.99
 
 
 class Covariate(Described):
@@ -103,8 +105,8 @@ class Covariates(Part):
         known = [v.name for v in self.variables]
         for i, true in enumerate(self.true_values):
             if true.observed not in known:
-                text = "true_values[{i}].observed is {name!r}, which is no variable here; write one of {known}"
-                context = {"i": i, "name": true.observed, "known": ", ".join(known)}
+                text = "true_values[{i}].observed is {name}, which is no variable here; write one of {known}"
+                context = {"i": i, "name": repr(true.observed), "known": ", ".join(known)}
                 raise PydanticCustomError("observed", text, context)
         return self
 
@@ -203,7 +205,7 @@ class Covariates(Part):
         m, s = (place.rows(moment) for moment in self._race_moments)
         mean = share @ m
         between, product = (m.T * share) @ m - np.outer(mean, mean), (s.T * share) @ s
-        within = np.clip((self.correlation(sex, age) - between) / product, -0.99, 0.99)
+        within = np.clip((self.correlation(sex, age) - between) / product, -LARGEST_WITHIN, LARGEST_WITHIN)
         np.fill_diagonal(within, 1.0)
         return lower_factor(within)
 
@@ -213,7 +215,7 @@ class Covariates(Part):
         factors: Factors,
         wanted: frozenset[str],
         ids: np.ndarray,
-        seed: int,
+        seed: Seed,
     ) -> dict[str, np.ndarray]:
         """The wanted variables of people with `age`, `sex` and `race_ethnicity`, each (twin,)."""
         true_of = {true.observed: true for true in self.true_values if true.name in wanted}

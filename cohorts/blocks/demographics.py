@@ -10,8 +10,9 @@ from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
 from ...models.model import Provenance
-from ...models.randomness import key_of, uniforms
-from .laws import Part, Variable
+from ...models.randomness import Seed, key_of, plain, uniforms
+from .laws import Variable
+from .parts import Part
 from .shares import Shares, margin_rows, raked
 from .tables import TableError, TableFile
 
@@ -62,6 +63,9 @@ class Demographics(Part):
             raise PydanticCustomError("ages", "ages must be [from, to] with from <= to, and not stand beside age")
         if self.margins is not None and (self.age is not None or self.sex is not None):
             raise PydanticCustomError("margins", "margins cannot stand beside a law of age or sex; drop one of them")
+        if self.table is not None and self.target is not None and self.margins is None:
+            text = "target is {target}, but there are no margins that hold it; give margins, or drop it"
+            raise PydanticCustomError("target", text, {"target": repr(self.target)})
         if self.table is not None and self.margins is not None:
             try:
                 self.shares  # noqa: B018 - computed once, and refused here if the margins do not fit the table
@@ -91,7 +95,7 @@ class Demographics(Part):
         end[band] = t["age_to"]
         return Shares(start, end, tuple(sexes.tolist()), tuple(races.tolist()), shares / shares.sum())
 
-    def draw(self, twin: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    def draw(self, twin: np.ndarray, seed: Seed) -> dict[str, np.ndarray]:
         """Age in whole years, sex and race of twins, each (twin,) and by inversion of its law given those before it."""
         start, end, sexes, races, shares = self.shares.parts
         u_age, u_sex, u_race = self._places(twin, seed)
@@ -112,19 +116,19 @@ class Demographics(Part):
         race = np.array(races)[_pick(shares.reshape(-1, len(races)), cell, u_race)]
         return {"age": age, "sex": sex, "race_ethnicity": race}
 
-    def _places(self, twin: np.ndarray, seed: int) -> list[np.ndarray]:
+    def _places(self, twin: np.ndarray, seed: Seed) -> list[np.ndarray]:
         """Where each twin stands in the laws of age, sex and race, between 0 and 1."""
         names = [f"population.{name}" for name in ("age", "sex", "race_ethnicity")]
         if not self.quota:
             return [uniforms(seed, name, twin)[:, 0] for name in names]
-        offsets = [key_of(seed, f"{name}.quota") / 2**128 for name in names]
+        offsets = [key_of(plain(seed), f"{name}.quota") / 2**128 for name in names]
         return [(offset + step * twin) % 1.0 for offset, step in zip(offsets, EVEN_STEPS, strict=True)]
 
 
 def _pick(weights: np.ndarray, row: np.ndarray, uniform: np.ndarray) -> np.ndarray:
     """For each twin the column of its row of weights (row, column) into which its uniform falls."""
     edges = np.cumsum(weights, axis=1)
-    edges = edges / edges[:, -1:]
+    edges = np.divide(edges, edges[:, -1:], out=np.zeros_like(edges), where=edges[:, -1:] > 0)  # rows of nobody: 0
     column = np.zeros(uniform.size, dtype=np.intp)
     for inner in range(weights.shape[1] - 1):
         column += uniform >= edges[row, inner]

@@ -9,6 +9,7 @@ Source: Caudle 2020, Clin Transl Sci 13:116 (PMC6951851) for the scores; the tab
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Self
 
@@ -16,7 +17,7 @@ import numpy as np
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from ...models.randomness import uniforms
+from ...models.randomness import Seed, uniforms
 from .parts import Described, Part, VariableName
 from .tables import TableError, TableFile
 
@@ -103,8 +104,8 @@ class Genotypes(Part):
         return found
 
     @cached_property
-    def tables(self) -> dict[str, tuple[list[str], np.ndarray, np.ndarray]]:
-        """Of each gene the alleles, what each adds to the score, and upper edges (ancestry, allele) of their shares."""
+    def tables(self) -> dict[str, GeneTable]:
+        """Of each gene what a draw looks up."""
         t = self.alleles.columns
         found = {}
         for gene in self.genes:
@@ -117,11 +118,16 @@ class Genotypes(Part):
                 for allele, frequency in zip(t["allele"][rows], t["frequency"][rows], strict=True):
                     shares[i, names.index(allele)] = frequency
                 shares[i, 0] = 1 - shares[i].sum()
-            scores = np.array([gene.rest, *(values[name] for name in names[1:])])
-            found[gene.name] = names, scores, np.cumsum(shares, axis=1)
+            found[gene.name] = GeneTable(
+                edges=np.cumsum(shares, axis=1),
+                scores=np.array([gene.rest, *(values[name] for name in names[1:])]),
+                genotypes=np.array([[f"{a}/{b}" for b in names] for a in names]),
+                ends=np.array([phenotype.up_to for phenotype in gene.phenotypes[:-1]]),
+                words=np.array([phenotype.word for phenotype in gene.phenotypes]),
+            )
         return found
 
-    def draw(self, people: Mapping[str, Any], wanted: frozenset[str], ids: np.ndarray, seed: int) -> dict[str, Any]:
+    def draw(self, people: Mapping[str, Any], wanted: frozenset[str], ids: np.ndarray, seed: Seed) -> dict[str, Any]:
         """Ancestry and, of the wanted genes, phenotype, alleles and score of people with `race_ethnicity`."""
         u = uniforms(seed, "population.ancestry", ids)[:, 0]
         number = np.zeros(ids.size, dtype=np.intp)
@@ -131,13 +137,29 @@ class Genotypes(Part):
             number[there] = np.minimum(np.searchsorted(edges, u[there], side="right"), edges.size - 1)
         drawn: dict[str, Any] = {self.ancestry_name: np.array(self.ancestries)[number]}
         for gene in self.genes:
-            names, scores, edges = self.tables[gene.name]
-            pair = uniforms(seed, f"population.{gene.name}", ids, 2)
-            alleles = np.sort([(u[:, None] >= edges[number, :-1]).sum(axis=1) for u in pair.T], axis=0)
-            score = scores[alleles[0]] + scores[alleles[1]]
-            ends = np.array([phenotype.up_to for phenotype in gene.phenotypes[:-1]])
-            words = np.array([phenotype.word for phenotype in gene.phenotypes])
-            drawn[gene.name] = words[np.searchsorted(ends, score, side="left")]
-            drawn[f"{gene.name}_genotype"] = np.array([[f"{a}/{b}" for b in names] for a in names])[tuple(alleles)]
-            drawn[f"{gene.name}_score"] = score
+            of_gene = gene.name, f"{gene.name}_genotype", f"{gene.name}_score"
+            if not wanted.isdisjoint(of_gene):
+                found = self.tables[gene.name].draw(number, uniforms(seed, f"population.{gene.name}", ids, 2))
+                drawn |= dict(zip(of_gene, found, strict=True))
         return {name: values for name, values in drawn.items() if name in wanted}
+
+
+@dataclass(frozen=True)
+class GeneTable:
+    """A gene's alleles: upper `edges` (ancestry, allele) of their shares, `scores` (allele,), `genotypes` of two.
+
+    `words` (phenotype,) are those of scores up to and including `ends`, the last of all others.
+    """
+
+    edges: np.ndarray
+    scores: np.ndarray
+    genotypes: np.ndarray
+    ends: np.ndarray
+    words: np.ndarray
+
+    def draw(self, ancestry: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Phenotype, genotype and score, each (twin,), by ancestry's number and two uniforms (twin, 2)."""
+        alleles = np.sort([(one[:, None] >= self.edges[ancestry, :-1]).sum(axis=1) for one in u.T], axis=0)
+        score = self.scores[alleles[0]] + self.scores[alleles[1]]
+        word = self.words[np.searchsorted(self.ends, score, side="left")]
+        return word, self.genotypes[tuple(alleles)], score

@@ -12,9 +12,10 @@ from pydantic_core import PydanticCustomError
 
 from ...models.expressions import ExpressionError, evaluate
 from ...models.model import Provenance
-from ...models.randomness import normals
+from ...models.randomness import Seed, normals
 from .correlation import lower_factor, mix
-from .laws import Part, Scale, VariableName, from_normal_scale, to_normal_scale
+from .laws import Scale, from_normal_scale, to_normal_scale
+from .parts import Part, VariableName
 from .tables import TableFile
 
 
@@ -137,7 +138,7 @@ class Joint(Part):
         sd = np.sqrt(np.diag(covariance))
         return np.array(self.mean), sd, np.asarray(np.linalg.cholesky(covariance / np.outer(sd, sd)))
 
-    def draw(self, variables: Mapping[str, Any], ids: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    def draw(self, variables: Mapping[str, Any], ids: np.ndarray, seed: Seed) -> dict[str, np.ndarray]:
         """The members of twins `ids`, each (twin,), given what has been drawn before."""
         mean, sd, factor = self.moments
         scores: list[np.ndarray] = []

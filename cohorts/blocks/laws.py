@@ -27,7 +27,7 @@ from .margins import (
     Weibull,
     invert,
 )
-from .parts import Described, Number as Number, Part, Positive as Positive, VariableName as VariableName, number
+from .parts import Described, Part, number
 
 Scale = Literal["identity", "log", "logit"]
 LAWS = (
@@ -153,17 +153,20 @@ class Variable(Described, Continuous):
 
     def _refuse(self, variables: Mapping[str, Any]) -> None:
         """Refuse what an expression gives; what stands as a number was checked when the file was read."""
-        for name, value in self.law.fields().items():
-            if not isinstance(value, str) or name not in (*self.law.above_zero, "probability"):
-                continue
-            given = number(value, variables)
-            if name == "probability":
-                bad, wanted = (given < 0) | (given > 1), "it must lie between 0 and 1"
-            else:
-                bad, wanted = ~(given > 0), "it must be above 0"
-            if bad.any():
-                shown = float(given[bad].flat[0]) if given.shape else float(given)
-                raise ExpressionError(f"{self.name}: {name} {value!r} is {shown:g} for some people; {wanted}")
+        for law in [one.law for one in self.law.laws] if isinstance(self.law, Mixture) else [self.law]:
+            for name, value in law.fields().items():
+                if not isinstance(value, str):
+                    continue
+                given = number(value, variables)
+                if name == "probability":
+                    good, wanted = (given >= 0) & (given <= 1), "it must lie between 0 and 1"
+                elif name in law.above_zero:
+                    good, wanted = (given > 0) & np.isfinite(given), "it must be above 0 and finite"
+                else:
+                    good, wanted = np.isfinite(given), "it must be a finite number"
+                if not good.all():
+                    shown = float(given[~good].flat[0]) if given.shape else float(given)
+                    raise ExpressionError(f"{self.name}: {name} {value!r} is {shown:g} for some people; {wanted}")
 
 
 def to_normal_scale(values: np.ndarray, scale: Scale) -> np.ndarray:

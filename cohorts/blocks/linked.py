@@ -17,9 +17,10 @@ from scipy.special import ndtr
 
 from ...models.model import Provenance
 from ...models.problems import did_you_mean
-from ...models.randomness import normals
+from ...models.randomness import Seed, normals
 from .correlation import mix, nearest_correlation
-from .laws import Part, Variable
+from .laws import Variable
+from .parts import Part
 from .tables import TableError, TableFile
 
 Pair = tuple[str, str, Annotated[float, Field(gt=-1, lt=1)]]
@@ -94,7 +95,7 @@ class Linked(Part):
         own = [v.name for v in self.variables]
         return tuple(name for i, v in enumerate(self.variables) for name in v.reads if name not in own[:i])
 
-    def draw(self, variables: Mapping[str, Any], ids: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    def draw(self, variables: Mapping[str, Any], ids: np.ndarray, seed: Seed) -> dict[str, np.ndarray]:
         """The members of twins `ids`, each (twin,), given what has been drawn before."""
         scores = [normals(seed, f"population.linked.{v.name}", ids)[:, 0] for v in self.variables]
         drawn: dict[str, np.ndarray] = {}

@@ -109,7 +109,9 @@ class LogNormal(Law):
         return np.asarray(number(self.shift, variables) + np.exp(log_median + self.sigma * ndtri(u)))
 
 
-class Uniform(Law):
+class Between(Law):
+    """A law between two values."""
+
     low: float
     high: float
 
@@ -117,8 +119,12 @@ class Uniform(Law):
     def _ordered(self) -> Self:
         if not self.low < self.high:
             text = "runs from {low} to {high}; low must be below high"
-            raise PydanticCustomError("uniform", text, {"low": f"{self.low:g}", "high": f"{self.high:g}"})
+            raise PydanticCustomError("between", text, {"low": f"{self.low:g}", "high": f"{self.high:g}"})
         return self
+
+
+class Uniform(Between):
+    """Every value between `low` and `high` is as likely."""
 
     def cdf(self, x: np.ndarray, variables: Variables) -> np.ndarray:
         return np.asarray(np.clip((x - self.low) / (self.high - self.low), 0.0, 1.0))
@@ -141,7 +147,7 @@ class Gamma(Law):
         return np.asarray(gammaincinv(number(self.shape, variables), u) * number(self.scale, variables))
 
 
-class Beta(Law):
+class Beta(Between):
     """Shapes a and b, between `low` and `high` (0 and 1 unless given)."""
 
     above_zero: ClassVar[tuple[str, ...]] = ("a", "b")

@@ -20,7 +20,7 @@ Number = float | str
 class Part(BaseModel):
     """What every block of a population file is: frozen, and without keys that nobody reads."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True, allow_inf_nan=False)
 
     def fields(self) -> dict[str, Any]:
         """What a file states, by name; `dict` would add what has been computed since."""

@@ -131,6 +131,11 @@ def _goals(cells: Shares, variable: str, margins: list[Margin]) -> list[tuple[np
     total = sum(share for _, share in found)
     if total > 1 + 1e-3:
         raise TableError(f"margins of {variable} sum to {total:g}; they must not exceed 1")
-    if rest.any() and cells.shares[rest].sum() > 0 and total < 1 - 1e-9:
-        return [*found, (rest, 1 - total)]
+    others = bool(cells.shares[rest].sum() > 0)
+    # Ages may be those of a narrower population, which holds a part of each band only.
+    if not others and (total <= 0 or (variable != "age" and total < 1 - 1e-3)):
+        raise TableError(f"margins of {variable} sum to {total:g} and leave nobody else; make them sum to 1")
+    if others:
+        found.append((rest, max(1.0 - total, 0.0)))
+        total = max(total, 1.0)
     return [(inside, share / total) for inside, share in found]

@@ -12,9 +12,10 @@ import numpy as np
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from ...models.randomness import uniforms
+from ...models.randomness import Seed, uniforms
 from .joint import Joint
-from .laws import Part, Variable
+from .laws import Variable
+from .parts import Part
 
 
 class Uncertain(Part):
@@ -50,7 +51,7 @@ class Uncertain(Part):
         joint = tuple(j for j in self.joint if set(j.names) <= keep)
         return self.changed(variables=tuple(v for v in self.variables if v.name in keep), joint=joint)
 
-    def draw(self, population_draw: int | None, seed: int) -> dict[str, float]:
+    def draw(self, population_draw: int | None, seed: Seed) -> dict[str, float]:
         """The parameters of one draw (numbered from 0), or their typical values."""
         found: dict[str, float] = {}
         ids = np.array([population_draw or 0])

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from ...models.expressions import ExpressionError, parse
 from ...models.problems import dotted
 from ...models.yaml_text import MAX_BYTES, read_yaml
-from ..blocks.laws import Part
+from ..blocks.parts import Part
 
 PUBLISHED = Path(__file__).parent.parent / "populations" / "published"
 Share = Annotated[float, Field(ge=0, le=1)]

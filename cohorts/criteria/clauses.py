@@ -5,15 +5,16 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import reduce
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from ...models.expressions import ExpressionError, evaluate, names, parse
+from ...models.expressions import ExpressionError, evaluate, is_true, names, parse
 
 
 class CriteriaError(ValueError):
-    """Criteria that cannot be read, or that no twin meets; the message says which and what to do."""
+    """Criteria that cannot be read, or that hardly any twin meets; the message says which and what to do."""
 
 
 def clauses_of(where: Sequence[str]) -> tuple[str, ...]:
@@ -55,12 +56,15 @@ def met(clause: str, people: Mapping[str, Any]) -> np.ndarray:
         The clause reads an unknown variable, compares a word with a number, or is not true or false.
     """
     try:
-        value = np.asarray(evaluate(clause, people))
+        value = is_true(clause, people)
     except ExpressionError as error:
         raise CriteriaError(f"criterion {clause!r}: {error}") from None
-    if value.dtype != bool:
-        raise CriteriaError(f"criterion {clause!r} is not true or false; write a comparison")
     return np.broadcast_to(value, (len(next(iter(people.values()))),))
+
+
+def all_met(clauses: Sequence[str], people: Mapping[str, Any]) -> np.ndarray:
+    """Whether each person meets every clause, (twin,)."""
+    return np.asarray(np.logical_and.reduce([met(clause, people) for clause in clauses]))
 
 
 def margins(clause: str) -> tuple[str, ...]:
@@ -117,6 +121,19 @@ def smallest_conflict(clauses: Sequence[str], can_be_met: Callable[[tuple[str, .
         if fewer and not can_be_met(fewer):
             kept = list(fewer)
     return tuple(kept)
+
+
+def exclude(clauses: Sequence[str], people: Mapping[str, Any]) -> bool:
+    """Whether two comparisons of a sum exclude each other: their sides, at most 0 where they hold, add up to above 0.
+
+    >>> exclude(["bmi > 20", "bmi < 19"], {"bmi": np.array([18.0, 25.0])})
+    True
+    """
+    ordered = [clause for clause in clauses if isinstance(parse(clause), ast.Compare)]
+    sides = [np.asarray(evaluate(side, people)) for clause in ordered for side in margins(clause)]
+    varying = [side for side in sides if np.ptp(side) > 0]  # a variable that is the same for all proves nothing
+    sums = [one + other for one, other in combinations(varying, 2)]
+    return any(total.min() > 0 and np.ptp(total) <= 1e-9 * total.max() for total in sums)
 
 
 def ranges(clauses: Sequence[str], people: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 MARGIN = 8.0
 WIDE = 30.0  # the same while the region is only roughly known
 SMALLEST = 200  # points a box
+CUTS = 24  # places tried along a coordinate: more cost time, and hardly move the best one
 WORTH = 0.97  # a split must leave less than this share of the volume
 
 
@@ -86,7 +87,7 @@ def _best_cut(points: np.ndarray, low: np.ndarray, high: np.ndarray, margin: flo
     if count < 2 * SMALLEST:
         return None
     least_volume, best = WORTH * float(np.prod(high - low)), None
-    left = np.unique(np.linspace(SMALLEST, count - SMALLEST, 24).astype(int))  # points left of the cut
+    left = np.unique(np.linspace(SMALLEST, count - SMALLEST, CUTS).astype(int))  # points left of the cut
     for dimension in range(points.shape[1]):
         ordered = points[np.argsort(points[:, dimension], kind="stable")]
         along = ordered[:, dimension]

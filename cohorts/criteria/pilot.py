@@ -21,15 +21,16 @@ from scipy.stats import rankdata
 from ...models.expressions import ExpressionError, evaluate, names
 from ...models.randomness import uniforms
 from ..population import BasedOn, Population
-from .clauses import distance, margins, met
+from .clauses import all_met, distance, margins, met
 from .cover import MARGIN, WIDE, Cover
 from .streams import GivenStreams, Space, columns_of, people_of
 
 PILOT = 10_000  # candidates a round
-TOWARDS = 0.1  # share of a round that the next relaxed region holds
+TOWARDS = 0.1  # share of those in a relaxed region that the next one holds
 FEWEST = 100  # people in the region that boxes are fitted to
 MOST_ROUNDS = 14
 MOST_DIRECTIONS = 6
+SHORTEST = 0.03  # slope in sd per sd below which a direction is not worth a coordinate: 0.1 % of a variance
 REFINED = (PILOT, 2 * PILOT)  # candidates of the rounds after which boxes are fitted anew
 
 
@@ -77,16 +78,8 @@ class Pilot:
         people = people_of(reading, np.arange(2), listening)
         for clause in clauses:
             met(clause, people)  # unknown variables are refused before anything is spent
-        keys = {
-            is_normal: tuple(
-                (purpose, index)
-                for purpose, (count, kind) in listening.asked.items()
-                if kind is is_normal
-                for index in range(count)
-            )
-            for is_normal in (False, True)
-        }
-        return cls(population, reading, clauses, seed, Space(keys[False], keys[True], np.empty((0, len(keys[True])))))
+        flat, normal = listening.keys(is_normal=False), listening.keys(is_normal=True)
+        return cls(population, reading, clauses, seed, Space(flat, normal, np.empty((0, len(normal)))))
 
     def round(self, number: int, cover: Cover, count: int) -> Round:
         """Candidates uniform on the boxes."""
@@ -120,25 +113,31 @@ class Pilot:
         directions = np.array(found[:MOST_DIRECTIONS]).reshape(len(found[:MOST_DIRECTIONS]), scores.shape[1])
         return replace(self, space=replace(self.space, directions=directions), scales=scales or self.scales)
 
-    def approach(self) -> Reached | None:
-        """The region where the clauses are met, from relaxed clauses inwards; None where nobody is found."""
+    def begun(self) -> tuple[Round, float]:
+        """Candidates of the whole population, and the share of them who meet the clauses."""
         start = self.round(0, Cover.whole(self.space.size), PILOT)
+        return start, float(all_met(self.clauses, start.people).mean())
+
+    def approach(self, start: Round) -> Reached | None:
+        """The region where the clauses are met, from relaxed clauses inwards; None where hardly anybody is found.
+
+        Each relaxed region lies within the one before: only those who are in that one decide on the next.
+        `start` are candidates of the whole population, as `begun` gives them.
+        """
         pilot = self.directed(start.people, start.scores, start.flat)
         cover, before = Cover.whole(pilot.space.size), np.inf
         for number in range(1, MOST_ROUNDS):
             tried = pilot.round(number, cover, PILOT)
             far = pilot.distance(tried)
-            if np.count_nonzero(np.isfinite(far)) < FEWEST:  # words, between which there is no step
+            if np.count_nonzero(far < before) < 5 * FEWEST:  # words, or a cover that holds much beside the region
                 tried = pilot.round(number, cover, 10 * PILOT)
                 far = pilot.distance(tried)
-            finite = np.sort(far[np.isfinite(far)])
-            if finite.size < FEWEST / 2:
+            closer = np.sort(far[far < before])
+            if closer.size < FEWEST / 2:
                 return None
-            limit = float(finite[min(finite.size - 1, max(FEWEST, int(TOWARDS * far.size)))])
+            limit = float(closer[min(closer.size - 1, max(FEWEST, int(TOWARDS * closer.size)))])
             if np.count_nonzero(far == 0) >= FEWEST:
                 return pilot.refined(tried, far == 0, number)
-            if limit >= before:
-                return None
             cover, before = Cover.around(tried.place[far <= limit], WIDE), limit
         return None
 
@@ -187,7 +186,7 @@ def _new_direction(known: np.ndarray, value: np.ndarray, scores: int, found: lis
         slope = slope - direction * float(np.sum(direction * slope))
     length = float(np.sqrt(np.sum(slope**2)))
     # Rounded, so that the last bits of the regression do not reach the twins.
-    return [np.round(slope / length, 6)] if length > 0.03 else []
+    return [np.round(slope / length, 6)] if length > SHORTEST else []
 
 
 def reading_only(population: Population, wanted: set[str]) -> Population:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import cast
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -33,6 +32,11 @@ class GivenStreams(Streams):
         self.asked.setdefault(purpose, (count, True))
         found = self.given.get(purpose)
         return normals(self.seed, purpose, units, count) if found is None else found[:, :count]
+
+    def keys(self, is_normal: bool) -> tuple[Key, ...]:
+        """The uniform or the normal streams that were asked for, in that order."""
+        asked = [(purpose, count) for purpose, (count, kind) in self.asked.items() if kind is is_normal]
+        return tuple((purpose, index) for purpose, count in asked for index in range(count))
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,5 @@ def columns_of(arrays: list[np.ndarray], rows: int) -> np.ndarray:
 
 
 def people_of(population: Population, ids: np.ndarray, streams: GivenStreams) -> dict[str, np.ndarray]:
-    # The sampler hands its seed on to `uniforms` and `normals`, which take streams in its place.
-    twins = sample_twins(population, ids, cast(int, streams))
+    twins = sample_twins(population, ids, streams)
     return {str(name): values.to_numpy() for name, values in twins.data_vars.items()}

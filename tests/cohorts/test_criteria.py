@@ -5,20 +5,38 @@ import time
 
 import numpy as np
 import pytest
-from scipy.stats import ks_2samp, norm, rankdata
+from scipy.stats import ks_2samp, norm, poisson, rankdata
 
-from twinarm.cohorts import CriteriaError, ScreeningError, load_population, sample_criteria, sample_twins
+from twinarm.cohorts import CriteriaError, ScreeningError, criteria, load_population, sample_criteria, sample_twins
 from twinarm.cohorts.criteria import clauses, condition
 from twinarm.cohorts.criteria.clauses import clauses_of, distance, met, smallest_conflict
 from twinarm.cohorts.criteria.cover import Cover
+from twinarm.cohorts.criteria.pilot import Pilot, reading_only
+from twinarm.cohorts.population import Population
+from twinarm.models import expressions
 from twinarm.models.randomness import uniforms
 
 RARE = ["age > 70 and sex == 'female'", "egfr < 45 and hba1c >= 6"]
+DESCRIBED = {"label": "x", "unit": "1", "source": "test", "provenance": "chosen"}
 
 
 @pytest.fixture(scope="module")
 def adults():
     return load_population("adult-us")
+
+
+@pytest.fixture(scope="module")
+def letters():
+    """Independent x, y and z, standard normal, and counts n with mean 0.1: every prevalence has a closed form."""
+    laws = [{"name": name, "normal": {"mean": 0.0, "sd": 1.0}} for name in "xyz"] + [
+        {"name": "n", "poisson": {"mean": 0.1}}
+    ]
+    texts = {name: "test" for name in ("title", "period", "method", "limits")}
+    sources = ({"citation": "test", "licence": "CC0"},)
+    independent = tuple({**DESCRIBED, **law} for law in laws)
+    return Population.model_validate(
+        {"format": 1, "name": "letters", **texts, "sources": sources, "independent": independent}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +57,7 @@ def rejected(adults):
 def test_every_candidate_meets_the_criteria(law):
     twins = law.draw(np.arange(500))
     assert (twins["age"] > 70).all() and (twins["sex"] == "female").all() and (twins["egfr"] < 45).all()
-    assert twins.attrs["criteria"] == "age > 70 and sex == 'female' and egfr < 45 and (hba1c >= 6)".replace(
-        "(", ""
-    ).replace(")", "")
+    assert twins.attrs["criteria"] == "age > 70 and sex == 'female' and egfr < 45 and hba1c >= 6"
     assert twins.attrs["seed"] == 3 and twins["weight"].attrs["units"] == "kg"
 
 
@@ -90,12 +106,53 @@ def test_a_classifier_cannot_tell_it_from_rejection(law, rejected):
     assert abs(auc - 0.5) < 4 * np.sqrt(1 / (6 * count))  # standard error of an AUC under no difference
 
 
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ("n >= 2", poisson.sf(1, 0.1)),
+        ("x > 3 and y > 3", norm.sf(3) ** 2),
+        ("abs(x) < 0.02 and abs(y) < 0.02 and abs(z) < 0.02", (1 - 2 * norm.sf(0.02)) ** 3),
+        ("abs(x) < 0.05 and n >= 2", (1 - 2 * norm.sf(0.05)) * poisson.sf(1, 0.1)),
+    ],
+)
+def test_what_is_rare_but_possible_is_reached_in_steps(letters, where, expected):
+    """Ties of counts, a corner of the cube, slabs around 0: down to four in a million."""
+    law = condition(letters, [where], 1)
+    assert law.reached.prevalence == pytest.approx(expected, rel=0.03)
+    twins = law.draw(np.arange(200))
+    assert met(" and ".join(law.clauses), {str(name): v.to_numpy() for name, v in twins.data_vars.items()}).all()
+
+
+@pytest.mark.parametrize(
+    ("where", "candidates"),
+    [("hba1c / bmi > 0.4", 100_000), ("abs(age - 50) < 3 and abs(sbp - 140) < 2 and abs(bmi - 30) < 1", 400_000)],
+)
+def test_a_region_in_the_middle_of_many_variables_is_reached(adults, where, candidates):
+    law = condition(adults, [where], 3)
+    read = reading_only(adults, {"hba1c", "sbp", "bmi"})
+    people = {str(name): v.to_numpy() for name, v in sample_twins(read, np.arange(candidates), 9).data_vars.items()}
+    count = int(met(where, people).sum())
+    assert count > 150
+    assert abs(law.reached.prevalence / (count / candidates) - 1) < 4 * np.sqrt(1 / count + 1 / 80)  # 80 in the pilot
+
+
 def test_it_is_at_least_twenty_times_faster_than_rejection(adults, rejected):
     people, _, seconds = rejected
     start = time.process_time()
     sample_criteria(adults, RARE, 20_000, 5)
     ours = (time.process_time() - start) / 20_000
     assert seconds / people.sizes["twin"] > 20 * ours
+
+
+def test_a_draw_in_parts_is_the_draw_of_the_whole(law, monkeypatch):
+    """Proposals are held for some candidates at a time, never for all."""
+    whole = law.draw(np.arange(300))
+    held = []
+    found = criteria.Conditional._found
+    monkeypatch.setattr(criteria, "MOST_PROPOSALS", 50 * sum(law.waves))
+    monkeypatch.setattr(criteria.Conditional, "_found", lambda law, ids: held.append(ids.size) or found(law, ids))
+    assert law.draw(np.arange(300)).identical(whole)
+    assert held == [50] * 6
 
 
 def test_the_first_twins_of_a_larger_cohort_are_the_smaller_cohort(adults):
@@ -118,11 +175,15 @@ def test_common_criteria_are_screened_for(adults):
     ("where", "message"),
     [
         (["age < 30", "age > 70", "sex == 'male'"], "meets 'age < 30' and 'age > 70' together"),
-        (["age > 130"], r"meets 'age > 130'; among 10000 candidates age runs from 18 to 80\. Correct that"),
-        (["egfr > 100 and creatinine > 3", "age > 60"], "meets 'egfr > 100' and 'creatinine > 3' together"),
+        (["age > 130"], r"^hardly any twin of adult-us meets 'age > 130'; among .* age runs from 18 to 80\. Correct"),
+        (["egfr < 30", "egfr > 90"], "^no twin of adult-us meets 'egfr < 30' and 'egfr > 90' together"),
+        (
+            ["egfr > 100 and creatinine > 3", "age > 60"],
+            "^hardly any twin of adult-us meets 'egfr > 100' and 'creatinine > 3' together",
+        ),
         (["sex == 'femal'"], "meets \"sex == 'femal'\"; among 10000 candidates sex is female, male"),
         (["agee > 3"], "criterion 'agee > 3': no variable is called 'agee'; did you mean 'age'"),
-        (["age + 1"], "is not true or false"),
+        (["age + 1"], r"^criterion 'age \+ 1': it is not true or false; write a comparison$"),
         (["sex > 3"], "words can only be compared"),
         (["age >"], "is no expression"),
         (["__import__('os')"], "is not allowed"),
@@ -139,6 +200,17 @@ def test_criteria_that_only_the_implausible_meet_name_the_rule(adults):
         sample_criteria(adults, ["bmi > 81"], 10, 1)
 
 
+@pytest.mark.parametrize("where", ["bmi > 50", "age >= 40"])
+def test_a_cohort_states_its_population_and_all_criteria(where):
+    """By the conditional law and by screening, of a population that has criteria itself."""
+    patients = load_population("t2d-adults")
+    own = " and ".join(clauses_of(patients.blocks.where))
+    found = sample_criteria(patients, [where], 5, 1)
+    assert (found.law is None) == (where == "age >= 40")
+    assert found.cohort.attrs["criteria"] == f"{own} and {where}"
+    assert found.cohort.attrs["population_digest"] == patients.digest != patients.at_large.digest
+
+
 def test_a_population_without_people_has_criteria_too():
     patients = load_population("nsclc-second-line")
     found = sample_criteria(patients, ["ldh > 500 and ecog == 2"], 300, 1)
@@ -146,6 +218,25 @@ def test_a_population_without_people_has_criteria_too():
     # independent laws: P(ldh > 500) from the log-normal of the file, times the share of ECOG 2
     expected = 0.17 * norm.sf(np.log(500 / 225.5) / 0.45)
     assert found.prevalence == pytest.approx(expected, rel=0.1)
+
+
+@pytest.mark.parametrize("where", ["bmi > 50", "age >= 65"])
+def test_quotas_and_criteria_exclude_each_other(adults, where):
+    """Places that step evenly leave nothing to draw: twins did not meet the criteria, and changed from call to call."""
+    planned = adults.changed(demographics=adults.demographics.changed(quota=True))
+    with pytest.raises(CriteriaError, match="which leave nothing to draw; drop quota or the criteria"):
+        sample_criteria(planned, [where], 10, 1)
+
+
+def test_the_whole_population_is_tried_once(adults, monkeypatch):
+    """The search for the conflict starts from the same candidates each time."""
+    rounds, tried = [], Pilot.round
+    monkeypatch.setattr(Pilot, "round", lambda pilot, number, *at: rounds.append(number) or tried(pilot, number, *at))
+    with pytest.raises(CriteriaError, match="'age < 30' and 'age > 70' together"):
+        condition(adults, ["age < 30", "age > 70", "sex == 'male'"], 1)
+    assert rounds.count(0) == 1
+    rounds.clear()
+    assert condition(load_population("t1d-public-30"), ["weight > 100"], 1) is None and not rounds
 
 
 def test_rows_of_a_table_are_screened():
@@ -177,5 +268,6 @@ def test_boxes_cover_a_region_closely():
     assert cover.holds(placed).all()
 
 
-def test_examples():
-    assert doctest.testmod(clauses).failed == 0
+@pytest.mark.parametrize("module", [clauses, expressions])
+def test_examples(module):
+    assert doctest.testmod(module).failed == 0

@@ -10,6 +10,7 @@ from twinarm.cohorts.blocks.tables import read_table
 from twinarm.cohorts.likeness.representation import MARGINS
 
 SIZE = 20_000
+HEAD = "variable,group,age_from,age_to,share\n"
 PLAN = """variable,group,age_from,age_to,share
 sex,female,0,200,0.5
 race_ethnicity,nh_black,0,200,0.3
@@ -57,6 +58,16 @@ def test_groups_that_a_plan_does_not_name_keep_their_shares_among_each_other(pla
     assert ratio(moved) == pytest.approx(ratio(plain), rel=0.1)
 
 
+def test_groups_that_leave_no_share_for_others_leave_none(plan):
+    women = sample_twins(with_margins(plan(HEAD + "sex,female,0,200,1.0\n")), np.arange(500), 1)
+    assert (women["sex"] == "female").all()
+    rounded = HEAD + "race_ethnicity,nh_white,0,200,0.7\nrace_ethnicity,nh_black,0,200,0.3005\n"
+    assert set(sample_twins(with_margins(plan(rounded)), np.arange(500), 1)["race_ethnicity"].values) == {
+        "nh_black",
+        "nh_white",
+    }
+
+
 def test_the_people_of_the_eu_are_older():
     """15 to 64 years 63.8 %, 65 and over 21.3 %: from 18 on, with 47 of the 50 years, 26.2 % are 65 and over."""
     twins = sample_twins(with_margins(read_table(MARGINS), target="eu27-2023"), np.arange(SIZE), 1)
@@ -83,6 +94,8 @@ def test_physiology_of_a_person_does_not_depend_on_who_else_is_drawn(plan):
         (PLAN + "age,over 60,60,200,0.3\n", "margins of age overlap at over 60"),
         (PLAN + "income,rich,0,200,0.3\n", "has margins of 'income'; write age, sex or race_ethnicity"),
         (PLAN + "sex,male,0,200,0.7\n", "margins of sex sum to 1.2; they must not exceed 1"),
+        (HEAD + "sex,female,0,200,0.3\nsex,male,0,200,0.3\n", "sum to 0.6 and leave nobody else; make them sum to 1"),
+        (HEAD + "sex,female,0,200,0\nsex,male,0,200,0\n", "sum to 0 and leave nobody else; make them sum to 1"),
         ("variable,share\nsex,0.5\n", "has no column group, age_from, age_to"),
     ],
 )

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from twinarm.cohorts import load_population, sample_twins
+from twinarm.cohorts.blocks import genotypes
+from twinarm.models.randomness import uniforms
 
 SIZE = 40_000
 GENES = ("CYP2D6", "CYP2C9", "CYP2C19", "CYP4F2", "VKORC1", "SLCO1B1")
@@ -52,3 +54,19 @@ def test_shares_of_phenotypes_are_near_those_published(twins):
     white = twins["race_ethnicity"] == "nh_white"
     assert 0.04 < float((twins["CYP2D6"][white] == "poor").mean()) < 0.10
     assert 0.015 < float((twins["CYP2C19"][white] == "poor").mean()) < 0.05
+
+
+def test_only_wanted_genes_are_drawn_and_each_is_the_same_alone(adults, twins, monkeypatch):
+    """Each gene has its own stream: the bits of one do not depend on which others are drawn."""
+    asked = []
+
+    def noted(seed, purpose, ids, count=1):
+        asked.append(purpose)
+        return uniforms(seed, purpose, ids, count)
+
+    monkeypatch.setattr(genotypes, "uniforms", noted)
+    people = {"race_ethnicity": twins["race_ethnicity"].values}
+    wanted = frozenset({"CYP2C9_score", "VKORC1"})
+    drawn = adults.genotypes.draw(people, wanted, np.arange(SIZE), 7)
+    assert set(drawn) == wanted and all((drawn[name] == twins[name].values).all() for name in wanted)
+    assert asked == ["population.ancestry", "population.CYP2C9", "population.VKORC1"]

@@ -1,11 +1,14 @@
 """Laws of one variable against SciPy's own, the limits put on them, and what cannot be a law."""
 
+import re
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
 from scipy import stats
 
 from twinarm.cohorts.blocks.laws import Variable
+from twinarm.models.expressions import ExpressionError
 
 DESCRIBED = {"name": "x", "label": "x", "unit": "1", "source": "test", "provenance": "chosen"}
 U = np.concatenate([[1e-9, 1e-4], np.linspace(0.001, 0.999, 999), [1 - 1e-4, 1 - 1e-9]])
@@ -39,7 +42,7 @@ CONTINUOUS = {
         {"skew_normal": {"location": 1.0, "scale": 2.0, "shape": -3.0}},
         stats.skewnorm(-3, loc=1, scale=2),
     ),
-    # Without skewness it is SciPy's Johnson SU law: a = -epsilon, b = delta.
+    # epsilon 0 and delta 1: the normal law
     "sinh-arcsinh": (
         {"sinh_arcsinh": {"xi": 2.0, "scale": 3.0, "epsilon": 0.0, "delta": 1.0}},
         stats.norm(2, 3),
@@ -110,10 +113,34 @@ def test_parameters_may_be_expressions_of_earlier_variables():
 @pytest.mark.parametrize(
     ("law", "said"),
     [
+        (
+            {"mixture": {"shares": [0.5, 0.5], "laws": [{"normal": {"mean": 0.0, "sd": s}} for s in ("w - 80", 1.0)]}},
+            "x: sd 'w - 80' is -10 for some people; it must be above 0",
+        ),
+        ({"bernoulli": {"probability": "log(w - 80)"}}, "x: probability 'log(w - 80)' is nan for some people"),
+        ({"normal": {"mean": "log(w - 80)", "sd": 1.0}}, "x: mean 'log(w - 80)' is nan for some people"),
+        ({"gamma": {"shape": 1.0, "scale": "1 / (w - 70)"}}, "x: scale '1 / (w - 70)' is inf for some people"),
+    ],
+)
+def test_what_an_expression_must_not_give_is_refused(law, said):
+    with pytest.raises(ExpressionError, match=re.escape(said)):
+        variable(**law).quantile(np.array([0.2, 0.7]), {"w": np.array([70.0, 90.0])})
+
+
+@pytest.mark.parametrize(
+    ("law", "said"),
+    [
         ({"normal": {"mean": 0.0, "sd": -1.0}}, "sd is -1; it must be above 0"),
         ({"gamma": {"shape": 0.0, "scale": 1.0}}, "shape is 0; it must be above 0"),
         ({"normal": {"mean": 0.0, "sd": 1.0}, "within": [8.0, 9.0]}, "holds 7e-16 of the law; widen it"),
         ({"poisson": {"mean": 2.0}, "within": [0.0, 3.0]}, "within cuts a continuous law; drop it here"),
+        ({"uniform": {"low": 3.0, "high": 3.0}}, "runs from 3 to 3; low must be below high"),
+        ({"beta": {"a": 2.0, "b": 5.0, "low": 30.0, "high": 10.0}}, "runs from 30 to 10; low must be below high"),
+        ({"beta": {"a": 2.0, "b": 5.0, "low": 1.0}}, "runs from 1 to 1; low must be below high"),
+        ({"normal": {"mean": np.nan, "sd": 1.0}}, "should be a finite number"),
+        ({"normal": {"mean": 0.0, "sd": np.inf}}, "should be a finite number"),
+        ({"lognormal": {"median": 1.0, "cv": np.inf}}, "should be a finite number"),
+        ({"normal": {"mean": 0.0, "sd": 1.0}, "within": [0.0, np.inf]}, "should be a finite number"),
         ({"bernoulli": {"probability": 1.2}}, "must lie between 0 and 1"),
         ({"quantiles": {"levels": [5.0, 50.0], "values": [3.0, 2.0]}}, "both must rise"),
         ({"mixture": {"shares": [0.5, 0.6], "laws": [{"normal": {"mean": 0.0, "sd": 1.0}}] * 2}}, "summing to 1"),

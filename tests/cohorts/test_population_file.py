@@ -4,8 +4,10 @@ import pickle
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from twinarm.cohorts import PopulationError, load_population, population_names, sample_criteria, sample_twins
+from twinarm.cohorts.blocks.tables import read_table
 
 GOOD = """format: 1
 name: my-adults
@@ -83,6 +85,10 @@ def test_a_population_of_ones_own(write):
         ("population: adult-us", "population: adult-uk", "no population is called 'adult-uk'"),
         ("ages: [40, 49]", "ages: [49, 40]", "ages must be [from, to] with from <= to"),
         ("ages: [40, 49]", "table: nowhere.csv", "demographics.table: got 'nowhere.csv'; there is no file nowhere.csv"),
+        ("ages: [40, 49]", "ages: [5, 12]", "mine.yaml:13:3: demographics.ages: are [5, 12]; the table has 18 to 80"),
+        ("ages: [40, 49]", "ages: [70, 90]", "demographics.ages: are [70, 90]; the table has 18 to 80: keep within"),
+        ("ages: [40, 49]", "target: mars", "mine.yaml:12:1: demographics: target is 'mars', but there are no margins"),
+        ("ages: [40, 49]", "margins: plan.csv", "mine.yaml:12:1: demographics: margins name sex 'women'; the"),
         ("unit: mg\n", "unit: 5\n", "independent[0].unit: got 5; input should be a valid string"),
         ("title: Ten", "title: [Ten", "is not YAML"),
         ("title: Ten", "title: &t Ten", "title: got &t; expected no anchors or aliases"),
@@ -93,8 +99,9 @@ def test_a_population_of_ones_own(write):
         ),
     ],
 )
-def test_faults_are_named_with_their_place(write, old, new, said):
+def test_faults_are_named_with_their_place(write, tmp_path, old, new, said):
     assert old in GOOD
+    (tmp_path / "plan.csv").write_text("variable,group,age_from,age_to,share\nsex,women,0,200,0.5\n", encoding="utf-8")
     path = write(GOOD.replace(old, new))
     with pytest.raises(PopulationError) as error:
         load_population(path)
@@ -128,6 +135,49 @@ def test_faults_of_a_table(write, tmp_path, table, said):
     with pytest.raises(PopulationError) as error:
         load_population(write(text))
     assert said in str(error.value)
+
+
+def test_races_of_unknown_ancestry_are_refused(write, tmp_path):
+    table = "age_from,age_to,sex,race_ethnicity,share\n18,80,male,martian,0.5\n18,80,male,nh_white,0.5\n"
+    (tmp_path / "people.csv").write_text(table, encoding="utf-8")
+    text = GOOD.replace("ages: [40, 49]", "table: people.csv\n  source: test\n  provenance: chosen")
+    with pytest.raises(PopulationError, match="has no row for martian; add the shares of their ancestries"):
+        load_population(write(text.replace("keep: [height, weight]", "keep: [height, weight, CYP2D6]")))
+
+
+def test_a_true_value_of_nothing_is_named():
+    covariates = load_population("adult-us").covariates
+    true_value = covariates.true_values[0].changed(observed="spb")
+    with pytest.raises(ValidationError, match=r"true_values\[0\].observed is 'spb', which is no variable here"):
+        covariates.changed(true_values=(true_value,))
+
+
+OCCASIONS = """joint:
+  - name: iov
+    source: test
+    provenance: chosen
+    occasions: 2
+    mean: [0]
+    covariance: [[0.04]]
+    variables: [{name: NAME, label: clearance, unit: "1"}]
+"""
+
+
+def test_a_name_of_occasions_is_taken(write):
+    """Its stream would be drawn from twice: the variable would be that of the first occasion, in another unit."""
+    load_population(write(GOOD + OCCASIONS.replace("NAME", "iov_CL")))
+    with pytest.raises(PopulationError, match="two variables are called 'dose'; rename or drop one"):
+        load_population(write(GOOD + OCCASIONS.replace("NAME", "dose")))
+
+
+def test_people_of_one_sex_and_no_race_in_some_cells(tmp_path):
+    """Where the table has nobody of a sex and age, the copula takes out what the races of everybody bring."""
+    table = "age_from,age_to,sex,race_ethnicity,share\n18,49,female,nh_white,0\n50,80,female,nh_white,0.5\n"
+    (tmp_path / "people.csv").write_text(table + "50,80,female,nh_black,0.5\n", encoding="utf-8")
+    adults, people = load_population("adult-us"), read_table(tmp_path / "people.csv")
+    twins = sample_twins(adults.changed(demographics=adults.demographics.changed(table=people)), np.arange(200), 1)
+    assert (twins["sex"] == "female").all() and (twins["age"] >= 50).all()
+    assert all(np.isfinite(v).all() for v in twins.data_vars.values() if v.dtype.kind == "f")
 
 
 def test_unknown_names_give_the_nearest():

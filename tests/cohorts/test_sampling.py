@@ -9,6 +9,7 @@ from hypothesis import given, settings, strategies as st
 from scipy.stats import spearmanr
 
 from twinarm.cohorts import Population, load_population, sample_twins
+from twinarm.cohorts.criteria.streams import GivenStreams
 from twinarm.models.expressions import evaluate
 
 DATA = Path(__file__).parent / "data"
@@ -210,3 +211,10 @@ def test_a_quota_fills_every_cell_as_nearly_as_the_number_allows(adults):
     assert abs(women - share / total) < 0.006  # a random thousand has a standard error of 0.016
     old = sum(float(r["share"]) for r in _rows(FIGURES / "us_demographics_adult.csv") if float(r["age_from"]) >= 60)
     assert abs(float((twins["age"] >= 60).mean()) - old / total) < 0.006
+
+
+def test_quotas_step_from_the_number_of_a_seed(adults):
+    """Streams that stand in for a seed have none: before, an address in memory took its place."""
+    planned = adults.changed(demographics=adults.demographics.changed(quota=True))
+    with pytest.raises(TypeError, match="streams stand in for a seed here, where its number is needed"):
+        sample_twins(planned, [0, 1], GivenStreams(1, {}))

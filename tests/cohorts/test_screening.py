@@ -74,7 +74,7 @@ def test_plausibility_comes_before_eligibility(adults):
             "agee > 30",
             "eligibility rule 'agee > 30' of population adult-us: no variable is called 'agee'; did you mean",
         ),
-        ("age + 1", "is not true or false; write a comparison"),
+        ("age + 1", r"rule 'age \+ 1' of population adult-us: it is not true or false; write a comparison"),
         ("sex > 3", "words can only be compared"),
         ("age > ", "is no expression"),
     ],

@@ -53,7 +53,7 @@ def joint(covariance):
         (BASE.replace("egfr]", "eGFR]"), "11:", "'eGFR' is no variable of adult-us"),
         (BASE.replace("creatinine, ", ""), "11:", "lacks creatinine, which egfr reads; keep it too"),
         (BASE + "where: [egfr < 30, egfr > 90]\n", "", "no twin of mine meets 'egfr < 30' and 'egfr > 90' together"),
-        (BASE + "where: [age > 130]\n", "", "no twin of mine meets 'age > 130'"),
+        (BASE + "where: [age > 130]\n", "", "hardly any twin of mine meets 'age > 130'"),
         (
             BASE + "plausibility:\n  - {rule: egfr > 1000, reason: too low}\n",
             "",

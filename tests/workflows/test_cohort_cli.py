@@ -71,7 +71,7 @@ def test_sample_of_those_who_meet_criteria(twinarm, tmp_path):
         (("adult-us", "--out", "d.csv", "--demographics", "plan.csv"), "there is no file plan.csv"),
         (("t1d-public-30", "--out", "d.csv", "--quota"), "has no demographics"),
         (("adult-us", "--out", "d.csv", "--population-draws", "2"), "states no uncertain parameters"),
-        (("adult-us", "--out", "d.csv", "--where", "age > 90"), "no twin of adult-us meets 'age > 90'"),
+        (("adult-us", "--out", "d.csv", "--where", "age > 90"), "hardly any twin of adult-us meets 'age > 90'"),
         (("adult-us", "--out", "d.csv", "--where", "age > 70 and age < 20"), "'age > 70' and 'age < 20' together"),
     ],
 )
@@ -213,6 +213,7 @@ def test_compare_writes_a_page(twinarm, adults, tmp_path):
         ((*NAMED, "--level", "sex:w=female"), "sex is never 'w'; it is f, m"),
         ((*NAMED, "--weights", "mecc"), "no column of numbers called 'mecc'"),
         ((*NAMED, "--rows", "age_y > "), "is no expression"),
+        ((*NAMED, "--rows", "age_y + 1"), "p.csv: it is not true or false; write a comparison"),
         ((*NAMED, "--rows", "age_y > 200"), "leaves nobody"),
         ((*NAMED, "--rows", "years > 20"), "no variable is called 'years'"),
     ],
