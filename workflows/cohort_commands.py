@@ -47,7 +47,7 @@ def _simulated(cohort: Path, twins: xr.Dataset, protocol: str) -> xr.Dataset:
 
 def calibrate_command(cohort: Path, targets: Path, out: Path, seed: int | None, simulate: str, as_json: bool) -> None:
     """Write a cohort with weights, or with a seed the accepted twins; say what matches and what cannot."""
-    from ..cohorts.calibration import WEIGHT, calibrate, rematched, select
+    from ..cohorts.calibration import MOST_WEIGHT, WEIGHT, calibrate, rematched, select
     from ..cohorts.calibration.targets import load_targets
 
     check_out(out)
@@ -70,6 +70,7 @@ def calibrate_command(cohort: Path, targets: Path, out: Path, seed: int | None, 
             {
                 "targets": [vars(m) for m in found.matches],
                 "effective": effective,
+                "largest_weight": found.largest,
                 "twins": twins.sizes["twin"],
                 "out": str(out),
             }
@@ -84,6 +85,8 @@ def calibrate_command(cohort: Path, targets: Path, out: Path, seed: int | None, 
     )
     for label in found.unreachable:
         console.complain(f"{label} cannot be reached by this cohort together with the others and is left unmatched")
+    if seed is None and found.largest > MOST_WEIGHT:
+        console.complain(f"one twin counts {found.largest:.0f} times; draw more twins near the targets (--where)")
     kind = "weighted" if seed is None else "accepted"
     console.say(f"effective sample size {effective:.0f} of {twins.sizes['twin']} twins, {kind}")
     console.say(f"wrote {out}")

@@ -3,7 +3,8 @@
 Weights are those nearest to equal ones (maximum entropy) among all that match: w_i ~ exp(sum_j l_j f_j(x_i)), where
 f_j is the function whose weighted mean is statistic j; l by Newton's method on the dual. A target that no weights
 reach, without counting one twin more than MOST_WEIGHT times, is left unmatched and said to be unreachable: the
-fewest and smallest misses by linear programming. A selection accepts twin i with probability w_i / max w: the ratio
+fewest and smallest misses by linear programming. The weights of maximum entropy have no such bound: `largest` says
+how often they count one twin. A selection accepts twin i with probability w_i / max w: the ratio
 of the target's density to the cohort's, as in Allen 2016, with the maximum-entropy weight for the ratio.
 
 Source: Jaynes 1957, Phys Rev 106:620; Hainmueller 2012, Political Analysis 20:25 (entropy balancing); Allen, Rieger &
@@ -24,9 +25,10 @@ from ...models.randomness import uniforms
 from ...models.units import UnitsError, quantity
 from .targets import Target, Targets, TargetsError
 
-MOST_WEIGHT = 50.0
+MOST_WEIGHT = 50.0  # chosen: a mean that rests on one twin so much says little of the others
+MOST_MISS = 1e-3  # of a statistic's scale, up to which it is matched; chosen: below what a published table shows
 WEIGHT = "calibration_weight"
-_ROUNDS, _STEPS = 30, 200
+_ROUNDS, _STEPS = 100, 200
 
 Array = np.ndarray
 
@@ -50,7 +52,7 @@ class Statistic:
 
 @dataclass(frozen=True)
 class Match:
-    """A statistic before and after; `is_matched` is false where the target cannot be reached."""
+    """A statistic before and after; `is_matched` is false where the target cannot be reached, or was not found."""
 
     label: str
     unit: str
@@ -73,6 +75,11 @@ class Calibration:
     @property
     def effective(self) -> float:
         return effective_number(self.weights)
+
+    @property
+    def largest(self) -> float:
+        """How many times the twin with the largest weight counts."""
+        return float(self.weights.max())
 
     @property
     def unreachable(self) -> tuple[str, ...]:
@@ -100,18 +107,28 @@ def calibrate(cohort: xr.Dataset, targets: Targets) -> Calibration:
     statistics = [one for i, target in enumerate(targets.targets) for one in statistics_of(cohort, target, i)]
     count = cohort.sizes["twin"]
     equal = np.full(count, 1 / count)
-    weights, reached = equal, np.ones(len(statistics), dtype=bool)
-    for _ in range(_ROUNDS):
-        rows = np.array([(s.values(weights) - s.goal(weights)) / s.scale for s in statistics])
-        reached &= _reachable(rows, reached)
-        weights, before = _nearest_to_equal(rows[reached]), weights
-        if np.abs(weights - before).sum() < 1e-9:
-            break
+    weights, reached = _matching(statistics, equal)
     matches = tuple(
         Match(s.label, s.unit, s.published, s.shown(equal), s.shown(weights), bool(ok))
         for s, ok in zip(statistics, reached, strict=True)
     )
     return Calibration(weights * count, matches)
+
+
+def _matching(statistics: list[Statistic], equal: Array) -> tuple[Array, Array]:
+    """Weights of maximum entropy, and which statistics they match: a fixed point where these depend on the weights."""
+    at, reached, before = equal, np.ones(len(statistics), dtype=bool), None
+    for _ in range(_ROUNDS):
+        rows = np.array([(s.values(at) - s.goal(at)) / s.scale for s in statistics])
+        if before is not None and np.array_equal(rows, before):
+            break  # means, shares and quantiles have the same rows for any weights
+        reached &= _reachable(rows, reached)
+        weights, before = _nearest_to_equal(rows[reached]), rows
+        if np.abs(weights - at).sum() < 1e-9:
+            break
+        at = (weights + at) / 2  # undamped, large spreads and correlations swing for ever
+    misses = np.array([np.sum(weights * s.values(weights)) - s.goal(weights) for s in statistics])
+    return weights, reached & (np.abs(misses) <= MOST_MISS * np.array([s.scale for s in statistics]))
 
 
 def select(cohort: xr.Dataset, weights: Array, seed: int) -> xr.Dataset:

@@ -39,6 +39,32 @@ def test_weights_for_a_shifted_mean_are_the_density_ratio(normal):
     assert found.weights.sum() == pytest.approx(4000)
 
 
+def test_a_spread_and_a_correlation_without_a_mean_are_reached(normal):
+    """Statistics whose functions depend on the weights; checked by numpy's weighted covariance."""
+    x, y = (normal[name].to_numpy() for name in "xy")
+    found = calibrate(normal, targets({"variable": "x", "unit": "kg", "sd": 1.5}))
+    assert found.matches[0].is_matched and np.sqrt(np.cov(x, aweights=found.weights, ddof=0)) == pytest.approx(1.5)
+    found = calibrate(normal, targets({"pair": ("x", "y"), "correlation": 0.6}))
+    covariance = np.cov(x, y, aweights=found.weights)
+    assert found.matches[0].is_matched
+    assert covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1]) == pytest.approx(0.6, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "entry", [{"variable": "x", "unit": "kg", "sd": 2.2}, {"pair": ("x", "y"), "correlation": 0.9}]
+)
+def test_what_is_said_to_be_matched_is_matched(normal, entry):
+    match = calibrate(normal.isel(twin=slice(1000)), targets(entry)).matches[0]
+    assert match.is_matched == (abs(match.after - match.published) < 0.01) and match.after > match.before + 0.3
+
+
+def test_the_largest_weight_is_told(normal):
+    """Mean 2 of N(0, 1): weights exp(2 x), up to that of the furthest twin."""
+    x = normal["x"].to_numpy()
+    found = calibrate(normal, targets({"variable": "x", "unit": "kg", "mean": 2.0}))
+    assert found.largest == found.weights[np.argmax(x)] > calibration.MOST_WEIGHT
+
+
 # Baseline of SURPASS-1 (tirzepatide in early type 2 diabetes), Rosenstock 2021, Lancet 398:143, abstract.
 SURPASS = (
     {"variable": "age", "unit": "year", "mean": 54.1, "sd": 11.9},

@@ -153,6 +153,18 @@ def test_calibrate(twinarm, adults, tmp_path):
     assert code == 2 and "did you mean 'age'" in err and not (tmp_path / "x.csv").exists()
 
 
+def test_calibrate_says_when_the_result_rests_on_one_twin(twinarm, tmp_path):
+    x = np.random.default_rng(1).standard_normal(1000)
+    write_cohort(tmp_path / "c.csv", xr.Dataset({"x": ("twin", x, {"units": "kg"})}, {"twin": np.arange(1000)}))
+    for mean, is_said in ((0.5, False), (2.0, True)):
+        head = "format: 1\nname: heavy\nsource: chosen for tests\ntargets:\n"
+        (tmp_path / "t.yaml").write_text(f"{head}  - {{variable: x, unit: kg, mean: {mean}}}\n")
+        out = tmp_path / f"{mean}.csv"
+        code, _, err = twinarm("cohort", "calibrate", tmp_path / "c.csv", tmp_path / "t.yaml", "--out", out)
+        largest = float(read_cohort(out)["calibration_weight"].max())
+        assert code == 0 and (f"one twin counts {largest:.0f} times; draw more twins near" in err) == is_said
+
+
 def test_calibrate_to_a_simulated_baseline(twinarm, tmp_path):
     write_cohort(tmp_path / "c.csv", screen(load_population("t1d-adults"), 150, 2).cohort)
     target = "{variable: baseline_mean_glucose, unit: mg/dL, mean: 165}"
