@@ -28,7 +28,9 @@ def effective(weights: np.ndarray) -> float:
 def steps_of(values: np.ndarray) -> int | None:
     """Steps per unit on which nearly all values lie, None where they lie on none."""
     there = values[np.isfinite(values)]
-    return next((k for k in STEPS if np.mean(np.abs(there * k - np.round(there * k)) < 0.006) >= ON_STEPS), None)
+    # Thirds are reported to three digits; and what varies by less than a step does not come in such steps.
+    near = {k: min(0.006, 0.01 * k * float(there.std())) for k in STEPS}
+    return next((k for k in STEPS if np.mean(np.abs(there * k - np.round(there * k)) <= near[k]) >= ON_STEPS), None)
 
 
 def weighted_quantiles(values: np.ndarray, weights: np.ndarray, levels: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from scipy.stats import norm, spearmanr
 from twinarm.cohorts import load_population, sample_twins, screen
 from twinarm.cohorts.learning.fit import fit_population
 from twinarm.cohorts.learning.people import People, PeopleError
+from twinarm.cohorts.learning.scores import steps_of
 
 ROWS = 6000
 R = np.array([[1, 0.5, 0.6, -0.4], [0.5, 1, 0.3, 0.0], [0.6, 0.3, 1, 0.0], [-0.4, 0.0, 0.0, 1]])
@@ -84,6 +85,16 @@ def test_dependence_comes_back(twins):
 def test_any_choice_of_twins_equals_the_same_rows_of_the_whole(learned, ids):
     whole = sample_twins(learned, ids, seed=3)
     assert sample_twins(learned, ids[::-1], seed=3).identical(whole.isel(twin=slice(None, None, -1)))
+
+
+@pytest.mark.parametrize(("step", "expected"), [(1.0, 1), (0.5, 2), (1 / 3, 3), (0.1, 10), (0.01, 100), (1e-4, None)])
+def test_steps_of_a_report(step, expected):
+    values = np.round(np.random.default_rng(0).normal(100, 20, 500) / step) * step
+    assert steps_of(np.append(np.round(values, 3 if step > 0.01 else 4), np.nan)) == expected
+
+
+def test_values_of_a_tiny_scale_are_on_no_steps():
+    assert steps_of(np.random.default_rng(0).uniform(1e-3, 5e-3, 500)) is None
 
 
 def test_missing_values_are_left_out_pair_by_pair(tmp_path):
