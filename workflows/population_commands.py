@@ -46,7 +46,7 @@ def fit_command(data: Path, out: Path, asked: Asked, only: tuple[str, ...], towa
     label = f"{data.name}, sha256 {hashlib.sha256(data.read_bytes()).hexdigest()}" if data.is_file() else data.name
     people = People.of(table, weights, data.name)
     fitted = fit_population(people, out.stem, label, base)
-    for name in fitted.files():
+    for name in fitted.files:
         if (out.parent / name).exists():
             raise RunError(f"{out.parent / name} is already there; give another --out")
     fitted.write(out.parent)
@@ -61,4 +61,4 @@ def fit_command(data: Path, out: Path, asked: Asked, only: tuple[str, ...], towa
         f"learned {len(people.numbers)} numbers, {len(people.conditions)} conditions and {len(people.words)} columns "
         f"of words from {people.rows} rows (effective number {effective(people.weights):.0f})"
     )
-    console.say(f"wrote {', '.join(fitted.files())} to {out.parent}")
+    console.say(f"wrote {', '.join(fitted.files)} to {out.parent}")

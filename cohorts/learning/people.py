@@ -37,12 +37,14 @@ class People:
         ------
         PeopleError
             A name that cannot be a variable's, weights below 0, fewer than 100 rows, or a column that is empty,
-            constant, infinite or of too many words.
+            constant, of too many words or with infinite values.
         """
         columns = {str(name): _plain(values.to_numpy()) for name, values in table.data_vars.items()}
         for name in columns:
             if not NAME.fullmatch(name):
                 raise PeopleError(f"{file}: column {name!r} cannot name a variable; use letters, digits and _")
+            if columns[name].dtype.kind == "f" and np.isinf(columns[name]).any():
+                raise PeopleError(f"{file}: column {name} has infinite values; leave these cells empty")
         weight = np.ones(table.sizes["twin"]) if weights is None else np.nan_to_num(np.asarray(weights, np.float64))
         if np.any(weight < 0):
             raise PeopleError(f"{file}: has weights below 0; survey weights are 0 or above")
@@ -86,6 +88,11 @@ class People:
         column of numbers that differs most between them.
         """
         return {c: self._ordered(x) for c, x in self.columns.items() if x.dtype.kind == "U"}
+
+    @property
+    def has_age_and_sex(self) -> bool:
+        """Whether figures can be stated by age and sex: age in numbers, sex in words."""
+        return "age" in self.numbers and "sex" in self.words
 
     def _ordered(self, words: np.ndarray) -> list[str]:
         found = np.unique(words[words != ""])

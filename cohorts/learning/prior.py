@@ -32,15 +32,20 @@ class Prior:
         Raises
         ------
         PeopleError
-            The population has no covariates, other words for the sexes, or a variable of the same name in another unit.
+            The population has no covariates, other words for the sexes, or a variable of the same name in another
+            unit; or the people have no age in numbers and sex in words.
         """
         if population is None:
             return cls(None, 0.0)
         base = population.blocks.covariates
-        if base is None or not {"age", "sex"} <= set(people.columns):
+        if base is None:
             raise PeopleError(
-                f"only a table with age and sex can be drawn towards {population.name}, and only if that has "
-                "covariates; leave --towards out"
+                f"nothing can be drawn towards {population.name}, which has no covariates; leave --towards out"
+            )
+        if not people.has_age_and_sex:
+            raise PeopleError(
+                f"{people.file}: only a table with age in numbers and sex in words can be drawn towards "
+                f"{population.name}; recode (--level is for words), or leave --towards out"
             )
         sexes = {sex for (sex,) in base.quantiles.grid.groups}
         if unknown := set(people.words.get("sex", [])) - sexes:

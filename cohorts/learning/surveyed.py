@@ -56,6 +56,11 @@ class Table:
     def of(cls, people: People) -> Table:
         age, sex = people.columns["age"], people.columns["sex"]
         race = people.columns.get("race_ethnicity", np.full(people.rows, "all"))
+        if race.dtype.kind == "f":
+            raise PeopleError(
+                f"{people.file}: race_ethnicity holds numbers; write words (white, black, …) or name the others in "
+                "--only"
+            )
         race = np.where(race == "", "unknown", race)
         first, last = int(age.min()), int(age.max())
         nodes = np.unique(np.append(np.arange(first, last, 2), last)).astype(float)

@@ -353,8 +353,8 @@ def _subgroups(twins: Sample, people: Sample, features: tuple[str, ...], seed: i
             continue
         left, right = twins.where(np.flatnonzero(of_twins)), people.where(np.flatnonzero(of_people))
         inside = tuple(name for name in features if np.unique(left.values[name]).size > 1)
-        if inside:
-            distances = [m.ks for name in left.values for m in margins_of(left, right, name, "") if not m.level]
+        distances = [m.ks for name in left.values for m in margins_of(left, right, name, "") if not m.level]
+        if inside and distances:
             telling = _telling(left, right, inside, seed, with_importance=False)
             yield Subgroup(label, *counts, float(np.mean(distances)), telling)
 

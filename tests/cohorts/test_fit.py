@@ -169,6 +169,12 @@ def _with(name: str, values: np.ndarray) -> xr.Dataset:
             None,
             "column site is empty or has one value only; name the others in --only",
         ),
+        (
+            _with("dose", np.where(np.arange(300) == 7, np.inf, 1.0 * np.arange(300))),
+            None,
+            "column dose has infinite values; leave these cells empty",
+        ),
+        (_with("race_ethnicity", np.resize([1.0, 2.0, 3.0, np.nan], 300)), None, "race_ethnicity holds numbers; write"),
         (_with("gone", np.full(300, np.nan)), None, "column gone is empty"),
         (_with("id", np.array([f"p{i}" for i in range(300)])), None, "column id has 300 different words"),
         (_with("body weight", np.arange(300.0)), None, "column 'body weight' cannot name a variable"),
@@ -194,6 +200,21 @@ def test_other_sexes_or_units_cannot_be_leant_on():
     table["sex"] = ("twin", np.where(table["sex"] == "male", "M", "F"))
     with pytest.raises(PeopleError, match="sex is 'F'; adult-us has female, male"):
         fit_population(People.of(table, None, "t.csv"), "mine", "t.csv", adults)
+
+
+@pytest.mark.parametrize("codes", [(1.0, 2.0), (0.0, 1.0)])
+def test_sexes_in_numbers_cannot_be_leant_on(codes):
+    table = known_people(300).assign(sex=("twin", np.resize(codes, 300)))
+    people = People.of(table, None, "t.csv")
+    with pytest.raises(PeopleError, match=r"t\.csv: only a table with age in numbers and sex in words can be drawn"):
+        fit_population(people, "mine", "t.csv", load_population("adult-us"))
+    fit_population(people, "mine", "t.csv")
+
+
+def test_words_with_commas_and_quotes_come_back(tmp_path):
+    groups = ["Black, not Hispanic", 'called "other"', "White"]
+    table = known_people(600).assign(race_ethnicity=("twin", np.resize(groups, 600)))
+    assert set(screen(fitted(table, tmp_path), 300, 1).cohort["race_ethnicity"].values) == set(groups)
 
 
 def test_a_population_without_curves_cannot_be_leant_on():
