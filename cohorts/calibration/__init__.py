@@ -20,9 +20,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ...models.expressions import ExpressionError, evaluate
+from ...models.expressions import ExpressionError, evaluate, names
+from ...models.problems import did_you_mean, listed
 from ...models.randomness import uniforms
 from ...models.units import UnitsError, quantity
+from ..likeness.comparison import is_known
 from .targets import Target, Targets, TargetsError
 
 MOST_WEIGHT = 50.0  # chosen: a mean that rests on one twin so much says little of the others
@@ -102,7 +104,8 @@ def calibrate(cohort: xr.Dataset, targets: Targets) -> Calibration:
     Raises
     ------
     TargetsError
-        A target names an unknown variable, a word that the cohort does not have, or a unit that does not convert.
+        A target names an unknown variable, one that is missing in some twins, a word that the cohort does not have, or
+        a unit that does not convert; or a rule is not true or false.
     """
     statistics = [one for i, target in enumerate(targets.targets) for one in statistics_of(cohort, target, i)]
     count = cohort.sizes["twin"]
@@ -197,25 +200,20 @@ def statistics_of(cohort: xr.Dataset, target: Target, number: int = 0) -> list[S
     """The numbers that one target asks for, each with the function whose mean it is."""
     where = f"targets[{number}]"
     if target.rule is not None:
-        variables = {str(name): values.to_numpy() for name, values in cohort.data_vars.items()}
-        try:
-            met = np.asarray(evaluate(target.rule, variables), dtype=np.float64)
-        except ExpressionError as error:
-            raise TargetsError(f"{where}: rule {target.rule!r}: {error}") from None
-        return [_share(target.rule, met, float(target.share or 0.0))]
+        return [_share(target.rule, _met(cohort, target.rule, where), float(target.share or 0.0))]
     if target.pair is not None:
         x, y = (_numbers(cohort, name, where) for name in target.pair)
         return [_correlation(f"correlation of {' and '.join(target.pair)}", x, y, float(target.correlation or 0.0))]
     assert target.variable is not None
     if target.shares:
-        values = _column(cohort, target.variable, where)
-        names = values.astype(str) if values.dtype.kind in "UO" else np.array([f"{v:g}" for v in values])
-        unknown = sorted(set(target.shares) - set(names.tolist()))
+        values = _complete(cohort, target.variable, where)
+        words = values.astype(str) if values.dtype.kind in "UO" else np.array([f"{v:g}" for v in values])
+        unknown = sorted(set(target.shares) - set(words.tolist()))
         if unknown:
-            known = ", ".join(sorted(set(names.tolist()))[:12])
+            known = ", ".join(sorted(set(words.tolist()))[:12])
             raise TargetsError(f"{where}: {target.variable} is never {', '.join(unknown)} in the cohort; it is {known}")
         return [
-            _share(f"{target.variable} {word}", (names == word).astype(float), share)
+            _share(f"{target.variable} {word}", (words == word).astype(float), share)
             for word, share in target.shares.items()
         ]
     x = _numbers(cohort, target.variable, where)
@@ -223,22 +221,34 @@ def statistics_of(cohort: xr.Dataset, target: Target, number: int = 0) -> list[S
     return _moments(target, x, unit, _factor(cohort, target, where))
 
 
-def _column(cohort: xr.Dataset, name: str, where: str) -> Array:
-    if name not in cohort:
-        from ...models.problems import did_you_mean, listed
+def _met(cohort: xr.Dataset, rule: str, where: str) -> Array:
+    """1 where a rule is met, 0 where it is not."""
+    try:
+        met = np.asarray(evaluate(rule, {str(name): values.to_numpy() for name, values in cohort.data_vars.items()}))
+    except ExpressionError as error:
+        raise TargetsError(f"{where}: rule {rule!r}: {error}") from None
+    if met.dtype != bool or met.shape != (cohort.sizes["twin"],):
+        raise TargetsError(f"{where}: rule {rule!r} is not true or false of a twin; write a comparison")
+    for name in names(rule):
+        _complete(cohort, name, where)
+    return met.astype(np.float64)
 
+
+def _complete(cohort: xr.Dataset, name: str, where: str) -> Array:
+    """The values of a variable that every twin has."""
+    if name not in cohort:
         hint = did_you_mean(name, map(str, cohort.data_vars), f"it has {listed(cohort.data_vars)}")
         raise TargetsError(f"{where}: the cohort has no variable {name!r}; {hint}")
-    return np.asarray(cohort[name].to_numpy())
+    values = np.asarray(cohort[name].to_numpy())
+    if missing := int(np.count_nonzero(~is_known(values))):
+        raise TargetsError(f"{where}: {name} is missing in {missing} of {values.size} twins; leave them out first")
+    return values
 
 
 def _numbers(cohort: xr.Dataset, name: str, where: str) -> Array:
-    values = _column(cohort, name, where)
+    values = _complete(cohort, name, where)
     if values.dtype.kind in "UO":
         raise TargetsError(f"{where}: {name} holds words; give shares of them")
-    if not np.isfinite(values).all():
-        missing = int(np.count_nonzero(~np.isfinite(values)))
-        raise TargetsError(f"{where}: {name} is missing in {missing} of {values.size} twins; leave them out first")
     return values.astype(np.float64)
 
 

@@ -167,11 +167,28 @@ def test_a_selection_matches_within_its_own_error(adults):
         ({"variable": "sex", "shares": {"woman": 0.5}}, "sex is never woman in the cohort; it is female, male"),
         ({"rule": "agee > 3", "share": 0.5}, "no variable is called 'agee'"),
         ({"pair": ("age", "sex"), "correlation": 0.5}, "sex holds words"),
+        ({"rule": "age + 1", "share": 0.5}, r"rule 'age \+ 1' is not true or false of a twin; write a comparison"),
+        ({"rule": "3 > 2", "share": 0.5}, "rule '3 > 2' is not true or false of a twin"),
     ],
 )
 def test_targets_that_do_not_fit_the_cohort(adults, entry, message):
     with pytest.raises(TargetsError, match=message):
         calibrate(adults, targets(entry))
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"rule": "y > 0 or x > 3", "share": 0.5},
+        {"variable": "y", "unit": "kg", "mean": 0.5},
+        {"variable": "y", "shares": {"0.5": 0.5}},
+        {"pair": ("x", "y"), "correlation": 0.1},
+    ],
+)
+def test_a_missing_value_is_not_counted_as_one_that_does_not_meet(normal, entry):
+    gaps = normal.assign(y=normal["y"].where(normal["twin"] >= 3))
+    with pytest.raises(TargetsError, match=r"targets\[0\]: y is missing in 3 of 4000 twins; leave them out first"):
+        calibrate(gaps, targets(entry))
 
 
 @pytest.mark.parametrize(
