@@ -101,7 +101,7 @@ def test_draws_of_the_parameters_are_written_one_after_the_other(twinarm, tmp_pa
     assert code == 0 and "wrote 60 twins" in out
     cohort = read_cohort(tmp_path / "c.csv")
     assert cohort["population_draw"].values.tolist() == [0.0] * 20 + [1.0] * 20 + [2.0] * 20
-    assert np.unique(cohort["doubt"]).size == 3
+    assert cohort["twin"].values.tolist() == 3 * list(range(20)) and np.unique(cohort["doubt"]).size == 3
 
 
 def test_what_is_written_in_blocks_is_what_is_written_at_once(tmp_path):
@@ -249,6 +249,43 @@ def test_tables_with_faults_name_the_line(tmp_path):
         (tmp_path / "p.txt").write_text("x")
         with pytest.raises(RunError, match=message):
             read_cohort(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (("4,1", "5,2", "4,3"), "column twin has 4 in 2 rows"),
+        (("4,1", ",2", "5,3"), "column twin is missing in 1 of 3 rows"),
+        (("4,1", "4.5,2", "5,3"), "column twin holds 4.5"),
+    ],
+)
+def test_ids_that_are_none(twinarm, tmp_path, rows, said):
+    path = tmp_path / "p.csv"
+    path.write_text("\n".join(["twin,x [kg]", *rows]))
+    with pytest.raises(RunError, match=rf"p\.csv: {said}; give every row a whole number of its own"):
+        read_cohort(path)
+    code, _, err = twinarm("cohort", "represent", path, "--target", "us")
+    assert code == 2 and said in err and len(err.splitlines()) == 1
+
+
+def test_ids_of_parquet_are_held_to_the_same(tmp_path):
+    pytest.importorskip("pyarrow")
+    write_cohort(tmp_path / "p.parquet", xr.Dataset({"x": ("twin", np.ones(3))}, {"twin": [7, 3, 7]}))
+    with pytest.raises(RunError, match=r"p\.parquet: column twin has 7 in 2 rows"):
+        read_cohort(tmp_path / "p.parquet")
+
+
+def test_a_missing_word_of_parquet_is_missing(tmp_path):
+    arrow = pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow.parquet").write_table(arrow.table({"sex": ["male", None]}), tmp_path / "p.parquet")
+    assert read_cohort(tmp_path / "p.parquet")["sex"].values.tolist() == ["male", ""]
+
+
+def test_two_columns_of_one_variable_are_refused(tmp_path):
+    (tmp_path / "p.csv").write_text("weight [kg],weight [lb],age\n70,154.3,40\n80,176.4,50\n")
+    with pytest.raises(RunError, match=r"p\.csv has two columns of weight: weight \[kg\] and weight \[lb\]; remove"):
+        read_people(tmp_path / "p.csv", {}, {"weight": "kg"})
+    assert read_people(tmp_path / "p.csv", {}, {"age": "year"})["age"].values.tolist() == [40, 50]
 
 
 def test_words_may_be_many(tmp_path):
