@@ -77,6 +77,8 @@ def with_demographics(population: Population, target: str, quota: bool) -> Popul
         if not is_file and target not in targets():
             known = ", ".join(targets())
             raise RunError(f"--demographics: {target!r} is no .csv file and no target; targets are {known}")
+        if is_file and not Path(target).is_file():
+            raise RunError(f"--demographics: there is no file {target}; give its path from the working folder")
         fields |= {"margins": read_table(Path(target) if is_file else MARGINS)}
         fields |= {} if is_file else {"target": target}
     try:

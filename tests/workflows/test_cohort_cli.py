@@ -68,7 +68,10 @@ def test_sample_of_those_who_meet_criteria(twinarm, tmp_path):
         (("adult-us", "--out", "there.csv/d.csv"), "no folder that can be written to"),
         (("adult-us", "--out", "d.csv", "--where", "agee > 3"), "did you mean 'age'"),
         (("adult-us", "--out", "d.csv", "--demographics", "mars"), "'mars' is no .csv file and no target"),
-        (("adult-us", "--out", "d.csv", "--demographics", "plan.csv"), "there is no file plan.csv"),
+        (
+            ("adult-us", "--out", "d.csv", "--demographics", "plan.csv"),
+            "there is no file plan.csv; give its path from the working",
+        ),
         (("t1d-public-30", "--out", "d.csv", "--quota"), "has no demographics"),
         (("adult-us", "--out", "d.csv", "--population-draws", "2"), "states no uncertain parameters"),
         (("adult-us", "--out", "d.csv", "--where", "age > 90"), "no twin of adult-us meets 'age > 90'"),
@@ -360,7 +363,8 @@ def test_patients_come_in_with_units_converted(twinarm, tmp_path):
         (PATIENTS.replace("[m]", "[kg]"), AS_COHORT, "column height is in kg, which does not convert to cm"),
         (PATIENTS.replace("71,f", "old,f"), AS_COHORT, "p.csv:2:1: age [year]: got 'old'"),
         (PATIENTS.replace("sex", "gender"), ("--column", "sex=sexe"), "has no column sexe"),
-        ("a,b\n1,2\n", (), "has no variable of adult-us"),
+        ("a,b\n1,2\n", (), "p.csv has no variable of adult-us, which has age, sex,"),
+        (PATIENTS, ("--column", "sex=sbp"), "p.csv: sex holds words in adult-us, and not here; recode the column"),
     ],
 )
 def test_patients_that_cannot_be_read_leave_2(twinarm, tmp_path, text, words, message):

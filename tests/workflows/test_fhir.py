@@ -223,8 +223,8 @@ def test_a_day_can_be_given(importing, twinarm, clinic, tmp_path):
     assert "Observation records are later than 2021-06-30" in said and "2 patients read, 1 left out" in said
     for words, message in (
         (("--on", "June"), "--on 'June' is no day"),
-        (("--keep", "girth"), "--keep girth: there is no variable of clinic"),
-        (("--keep", "ggt"), "--keep ggt: there is no values in"),
+        (("--keep", "girth"), "--keep girth: clinic has no such variable; it has age, height"),
+        (("--keep", "ggt"), "b.json has no values of it; it has age, sex"),
         (("--column", "age=years"), "--column and --level are for tables"),
     ):
         (tmp_path / "x").mkdir(exist_ok=True)
