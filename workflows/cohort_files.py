@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..models.units import UnitsError, quantity
+from ..models.units import UnitsError, affine
 from ..trials.csv_table import MOSTLY, Table, TableError, is_missing, number_of, read_table
 from . import store
 from .run_folder import RunError, sync_file, sync_folder
@@ -183,11 +183,11 @@ def _converted(path: Path, name: str, values: xr.DataArray, unit: str | None) ->
     if not unit or stated in ("", unit):
         return values
     try:
-        zero, one = quantity(f"0 {stated}", unit), quantity(f"1 {stated}", unit)
+        zero, slope = affine(stated, unit)
     except UnitsError:
         message = f"{path}: column {name} is in {stated}, which does not convert to {unit}; correct its header"
         raise RunError(message) from None
-    return (zero + (one - zero) * values).assign_attrs({**values.attrs, "units": unit})
+    return (zero + slope * values).assign_attrs({**values.attrs, "units": unit})
 
 
 def _from_csv(path: Path, columns: Mapping[str, str], units: Mapping[str, str]) -> xr.Dataset:

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from ..cohorts import Population, sample_twins
-from ..cohorts.likeness.comparison import is_known
+from ..cohorts.weighted import is_known
 from ..models.expressions import evaluate, names
 from ..models.model import find_model
 from ..models.problems import listed

@@ -23,8 +23,8 @@ import xarray as xr
 from ...models.expressions import ExpressionError, evaluate, names
 from ...models.problems import did_you_mean, listed
 from ...models.randomness import uniforms
-from ...models.units import UnitsError, quantity
-from ..likeness.comparison import is_known
+from ...models.units import UnitsError, affine
+from ..weighted import effective_number, is_known, quantiles
 from .targets import Target, Targets, TargetsError
 
 MOST_WEIGHT = 50.0  # chosen: a mean that rests on one twin so much says little of the others
@@ -87,15 +87,6 @@ class Calibration:
     def unreachable(self) -> tuple[str, ...]:
         """Labels of the targets that are left unmatched."""
         return tuple(m.label for m in self.matches if not m.is_matched)
-
-
-def effective_number(weights: Array) -> float:
-    """Kish's effective sample size.
-
-    >>> effective_number(np.array([1.0, 1.0, 0.0, 0.0]))
-    2.0
-    """
-    return float(weights.sum() ** 2 / np.sum(weights**2))
 
 
 def calibrate(cohort: xr.Dataset, targets: Targets) -> Calibration:
@@ -258,13 +249,13 @@ def _factor(cohort: xr.Dataset, target: Target, where: str) -> Callable[[float],
     if unit in ("", target.unit):
         return lambda value: value
     try:
-        zero, one = quantity(f"0 {target.unit}", unit), quantity(f"1 {target.unit}", unit)
+        zero, slope = affine(target.unit, unit)
     except UnitsError:
         message = (
             f"{where}: {target.variable} is published in {target.unit}, the cohort has {unit}, which does not convert"
         )
         raise TargetsError(f"{message}; give the target in {unit}") from None
-    return lambda value: zero + (one - zero) * value
+    return lambda value: zero + slope * value
 
 
 def _moments(target: Target, x: Array, unit: str, convert: Callable[[float], float]) -> list[Statistic]:
@@ -302,7 +293,7 @@ def _moments(target: Target, x: Array, unit: str, convert: Callable[[float], flo
                 at,
                 lambda w, below=below: below,
                 lambda w, level=level: level,
-                lambda w, level=level: _quantile(x, w, level),
+                lambda w, level=level: float(quantiles(x, w, np.array(level))),
                 0.5,
             )
         )
@@ -312,12 +303,6 @@ def _moments(target: Target, x: Array, unit: str, convert: Callable[[float], flo
 def _statistic(*parts: Any) -> Statistic:
     label, unit, published, values, goal, shown, scale = parts
     return Statistic(label, unit, float(published), values, goal, shown, scale)
-
-
-def _quantile(x: Array, weights: Array, level: float) -> float:
-    order = np.argsort(x, kind="stable")
-    middle = np.cumsum(weights[order]) - weights[order] / 2
-    return float(np.interp(level, middle / weights.sum(), x[order]))
 
 
 def _share(label: str, met: Array, share: float) -> Statistic:

@@ -8,8 +8,9 @@ import numpy as np
 from scipy.special import ndtri
 
 from ..blocks.correlation import nearest_correlation
+from ..weighted import effective_number, quantiles
 from .people import People, PeopleError
-from .scores import Rows, effective, weighted_quantiles
+from .scores import Rows
 
 FEW_VALUES = 12  # a column of at most so many different numbers has them as they are
 TIE = 1e-9  # of the range, between quantiles at the same value
@@ -57,7 +58,7 @@ def _law(people: People, column: str) -> dict[str, Any]:
         weight = np.bincount(number, weights=people.weights[there])
         names = [people.words[column][int(v)] for v in values] if column in people.words else values.tolist()
         return {"choice": {"values": names, "shares": [float(share) for share in weight / weight.sum()]}}
-    found = weighted_quantiles(codes[there], people.weights[there], np.array(LEVELS) / 100)
+    found = quantiles(codes[there], people.weights[there], np.array(LEVELS) / 100)
     # A curve must rise; where many share a value (no lesions, no alcohol) it rises by next to nothing.
     found = np.maximum.accumulate(found) + TIE * np.ptp(found) * np.arange(found.size)
     return {"quantiles": {"levels": list(LEVELS), "values": found.tolist()}}
@@ -72,11 +73,11 @@ def _midranks(codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, float
     edges = ndtri(np.clip(total[:-1], 1e-9, 1 - 1e-9))
     sd = np.sqrt(np.sum(weight * (score - np.sum(weight * score)) ** 2))
     left = float(np.sum(np.exp(-0.5 * edges**2) / np.sqrt(2 * np.pi) * np.diff(score)) / sd)
-    return score[number], min(left, 1.0) if effective(weights) else 1.0
+    return score[number], min(left, 1.0) if effective_number(weights) else 1.0
 
 
 def _correlation(x: np.ndarray, y: np.ndarray, w: np.ndarray) -> float:
-    if effective(w) < 3:
+    if effective_number(w) < 3:
         return 0.0
     covariance = np.cov(x, y, aweights=w)
     return float(covariance[0, 1] / np.sqrt(max(covariance[0, 0] * covariance[1, 1], 1e-300)))

@@ -13,6 +13,7 @@ from scipy.special import ndtri
 from ...models.randomness import uniforms
 from ..blocks.correlation import nearest_correlation
 from ..blocks.curves import score_on
+from ..weighted import effective_number
 from .people import People, PeopleError
 from .prior import Prior
 from .scores import (
@@ -23,7 +24,6 @@ from .scores import (
     both_sexes,
     condition_slope,
     curve,
-    effective,
     levelled,
     prevalence,
     steps_of,
@@ -88,7 +88,7 @@ def people_blocks(people: People, prior: Prior) -> tuple[dict[str, Any], dict[st
     both = both_sexes(list(scores.values()))
     for sex, own in scores.items():
         everyone = own.shrunk(-np.inf, np.inf, both, PEOPLE_OF_ALL)
-        for start, end in _bands(table, effective(own.weights)):
+        for start, end in _bands(table, effective_number(own.weights)):
             known = prior.correlation(sex, (start + end) / 2, table.members, everyone)
             matrix = own.shrunk(start, end, known, max(prior.people, PEOPLE_OF_ALL))
             tables["copula"] += _pair_rows(sex, (start, end), table.members, nearest_correlation(matrix))
@@ -185,7 +185,7 @@ def _margin_rows(table: Table, sex: str, scores: Scores, prior: Prior) -> Iterat
             x, w = scores.values[inside, i] / scores.slope[i], scores.weights[inside]
             own, people = levels, 0.0
             if x.size > 1:
-                people, mean = effective(w), float(np.average(x, weights=w))
+                people, mean = effective_number(w), float(np.average(x, weights=w))
                 # The latent score of a condition is not seen, only its threshold: its sd stays 1.
                 is_number = i < len(table.numbers)
                 own = mean + levels * (float(np.sqrt(np.average((x - mean) ** 2, weights=w))) if is_number else 1.0)

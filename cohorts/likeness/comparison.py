@@ -19,6 +19,7 @@ import numpy as np
 import xarray as xr
 
 from ...models.problems import listed
+from ..weighted import effective_number, is_known
 from .two_sample import Telling, tell_apart
 
 MOST_MISSING = 0.2  # of people without a value, from which a variable is left to the margins
@@ -49,7 +50,7 @@ class Sample:
     @property
     def effective(self) -> float:
         """Kish's effective sample size."""
-        return float(self.weights.sum() ** 2 / np.sum(self.weights**2)) if self.count else 0.0
+        return effective_number(self.weights)
 
     def where(self, rows: Array) -> Sample:
         """The part of the side in some rows, weights scaled anew."""
@@ -143,11 +144,6 @@ class Comparison:
     def chance_smd(self) -> float:
         """Standardised difference that 5 % of means exceed by chance where both sides have the same law."""
         return float(1.96 * np.sqrt(1 / self.twins.effective + 1 / self.people.effective))
-
-
-def is_known(values: Array) -> Array:
-    """Where a value is not missing."""
-    return values != "" if values.dtype.kind in "UO" else np.isfinite(values)
 
 
 def compare(twins: xr.Dataset, people: xr.Dataset, weights: tuple[Array | None, Array | None], seed: int) -> Comparison:

@@ -19,6 +19,7 @@ import numpy as np
 import xarray as xr
 
 from ...models.randomness import uniforms
+from ..weighted import is_known
 from .two_sample import auc_error
 
 LIMIT = 0.55  # of the attack's area under the curve; chance is 0.5
@@ -110,7 +111,7 @@ def _area(high: Array, low: Array) -> float:
 
 def _complete(table: xr.Dataset, names: tuple[str, ...]) -> dict[str, Array]:
     columns = {name: table[name].to_numpy() for name in names}
-    known = np.logical_and.reduce([c != "" if c.dtype.kind in "UO" else np.isfinite(c) for c in columns.values()])
+    known = np.logical_and.reduce([is_known(column) for column in columns.values()])
     return {name: column[known] for name, column in columns.items()}
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import xarray as xr
 
 from ..blocks.tables import read_table
-from .comparison import is_known
+from ..weighted import effective_number, is_known
 
 MARGINS = Path(__file__).parent.parent / "populations" / "data" / "census_margins.csv"
 LOW, HIGH = 0.8, 1.2
@@ -149,6 +149,5 @@ def _group(
     variable: str, name: str, rows: Array, inside: Array, mass: Array, target: float, source: str, needed: int
 ) -> Group:
     own = mass[rows]
-    effective = float(own.sum() ** 2 / np.sum(own**2)) if own.any() else 0.0
     share = float(own.sum() / mass[inside].sum()) if mass[inside].any() else 0.0
-    return Group(variable, name, int(np.count_nonzero(rows)), effective, share, target, source, needed)
+    return Group(variable, name, int(np.count_nonzero(rows)), effective_number(own), share, target, source, needed)

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from twinarm.cohorts import calibration, load_population, sample_criteria, screen
-from twinarm.cohorts.calibration import calibrate, effective_number, rematched, select
+from twinarm.cohorts.calibration import calibrate, rematched, select
 from twinarm.cohorts.calibration.targets import Targets, TargetsError, load_targets
 
 
@@ -228,6 +228,5 @@ def test_other_files_that_are_no_targets(tmp_path):
         load_targets(tmp_path / "t.yaml")
 
 
-def test_effective_number():
-    assert effective_number(np.ones(7)) == pytest.approx(7)
+def test_examples():
     assert doctest.testmod(calibration).failed == 0
