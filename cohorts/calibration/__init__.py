@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -260,7 +259,7 @@ def _factor(cohort: xr.Dataset, target: Target, where: str) -> Callable[[float],
 
 def _moments(target: Target, x: Array, unit: str, convert: Callable[[float], float]) -> list[Statistic]:
     """Mean, sd and quantiles of one variable."""
-    name, found = str(target.variable), []
+    name, found = str(target.variable), list[Statistic]()
     spread = float(x.std()) or 1.0
 
     def mean(weights: Array) -> float:
@@ -271,7 +270,7 @@ def _moments(target: Target, x: Array, unit: str, convert: Callable[[float], flo
 
     if target.mean is not None:
         goal = convert(target.mean)
-        found.append(_statistic(f"{name} mean", unit, goal, lambda w: x, lambda w: goal, mean, spread))
+        found.append(Statistic(f"{name} mean", unit, goal, lambda w: x, lambda w: goal, mean, spread))
     if target.sd is not None:
         sd = convert(target.sd) - convert(0.0)
 
@@ -281,28 +280,19 @@ def _moments(target: Target, x: Array, unit: str, convert: Callable[[float], flo
         def shown(weights: Array) -> float:
             return float(np.sqrt(np.sum(weights * (x - mean(weights)) ** 2)))
 
-        found.append(_statistic(f"{name} sd", unit, sd, square, lambda w: sd**2, shown, spread**2))
-    for level, value in target.quantiles:
-        at = convert(value)
-        # Halves for ties: published quantiles of rounded values lie in the middle of a step.
-        below = 0.5 * ((x < at) + (x <= at).astype(float))
-        found.append(
-            _statistic(
-                f"{name} {100 * level:g} % quantile",
-                unit,
-                at,
-                lambda w, below=below: below,
-                lambda w, level=level: level,
-                lambda w, level=level: float(quantiles(x, w, np.array(level))),
-                0.5,
-            )
-        )
-    return found
+        found.append(Statistic(f"{name} sd", unit, sd, square, lambda w: sd**2, shown, spread**2))
+    quantiles_of = [_quantile(name, unit, x, level, convert(value)) for level, value in target.quantiles]
+    return [*found, *quantiles_of]
 
 
-def _statistic(*parts: Any) -> Statistic:
-    label, unit, published, values, goal, shown, scale = parts
-    return Statistic(label, unit, float(published), values, goal, shown, scale)
+def _quantile(name: str, unit: str, x: Array, level: float, at: float) -> Statistic:
+    # Halves for ties: published quantiles of rounded values lie in the middle of a step.
+    below = 0.5 * ((x < at) + (x <= at).astype(float))
+
+    def shown(weights: Array) -> float:
+        return float(quantiles(x, weights, np.array(level)))
+
+    return Statistic(f"{name} {100 * level:g} % quantile", unit, at, lambda w: below, lambda w: level, shown, 0.5)
 
 
 def _share(label: str, met: Array, share: float) -> Statistic:
