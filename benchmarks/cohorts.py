@@ -82,7 +82,7 @@ def on_steps(table: xr.Dataset) -> xr.Dataset:
 def read_adults(folder: Path) -> Group:
     """Non-pregnant adults of 20 and over, some with features missing."""
     columns = {name: column for name, (column, _) in FEATURES.items()} | {"race_ethnicity": "race_eth"}
-    asked = Asked(tuple(f"{name}={column}" for name, column in columns.items()), LEVELS, "age_y >= 20", "mec_weight", 0)
+    asked = Asked(tuple(f"{name}={column}" for name, column in columns.items()), LEVELS, "age_y >= 20", "mec_weight")
     table, weights = people_of(folder / "nhanes_2017_2020" / "nhanes_2017_2020_dev.csv.gz", {}, asked)
     assert weights is not None
     kept = np.flatnonzero((weights > 0) & (table["pregnant"].to_numpy() != 1))

@@ -22,11 +22,10 @@ if TYPE_CHECKING:
 class Asked:
     """How a table of people is to be read: columns and words with other names, rows, survey weights."""
 
-    columns: tuple[str, ...]
-    levels: tuple[str, ...]
-    rows: str
-    weights: str
-    seed: int
+    columns: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
+    rows: str = ""
+    weights: str = ""
 
 
 def _simulated(cohort: Path, twins: xr.Dataset, protocol: str) -> xr.Dataset:
@@ -174,7 +173,7 @@ def _with_words(people: xr.Dataset, levels: tuple[str, ...]) -> xr.Dataset:
 
 
 def compare_command(
-    cohort: Path, data: Path, out: Path, asked: Asked, leave_out: tuple[str, ...], as_json: bool
+    cohort: Path, data: Path, out: Path, asked: Asked, leave_out: tuple[str, ...], seed: int, as_json: bool
 ) -> None:
     """Write the page of a comparison without some variables, and say the result."""
     from ..cohorts.likeness.comparison import compare
@@ -190,8 +189,8 @@ def compare_command(
         fix = did_you_mean(unknown[0], tuple(map(str, twins.data_vars)), "correct the name")
         raise RunError(f"--leave-out {unknown[0]}: {cohort} has no such variable; {fix}")
     people, weights = people_of(data, units_of(twins), asked)
-    found = compare(twins.drop_vars(leave_out), people, (mass, weights), asked.seed)
-    page = comparison_page(found, Names(cohort.name, data.name, asked.rows, asked.weights, asked.seed))
+    found = compare(twins.drop_vars(leave_out), people, (mass, weights), seed)
+    page = comparison_page(found, Names(cohort.name, data.name, asked.rows, asked.weights, seed))
     write_atomic(out, render(page).encode())
     if as_json:
         groups = {
@@ -268,7 +267,9 @@ def represent_command(cohort: Path, target: str, precision: float, out: Path | N
         console.say("every group, and each sex inside each group, has as many")
 
 
-def privacy_command(cohort: Path, people: tuple[Path, Path], asked: Asked, out: Path | None, as_json: bool) -> int:
+def privacy_command(
+    cohort: Path, people: tuple[Path, Path], asked: Asked, seed: int, out: Path | None, as_json: bool
+) -> int:
     """Print distances and the attack, write a page where one is asked for; 3 where the attack succeeds."""
     from ..cohorts.likeness.privacy import LIMIT, privacy
     from .cohort_people_pages import privacy_page
@@ -277,8 +278,8 @@ def privacy_command(cohort: Path, people: tuple[Path, Path], asked: Asked, out: 
         check_out(out, (".html",))
     twins = read_cohort(cohort)
     training, held_out = (people_of(path, units_of(twins), asked)[0] for path in people)
-    found = privacy(twins, training, held_out, asked.seed)
-    _write_page(out, lambda: privacy_page(found, (cohort.name, people[0].name, people[1].name), asked.seed))
+    found = privacy(twins, training, held_out, seed)
+    _write_page(out, lambda: privacy_page(found, (cohort.name, people[0].name, people[1].name), seed))
     code = 0 if found.passes else 3
     if as_json:
         console.emit({"exit": code, **vars(found)})

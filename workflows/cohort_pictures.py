@@ -221,7 +221,7 @@ def curve_picture(telling: Telling) -> Picture:
 
 def importance_picture(telling: Telling) -> Picture:
     """By which variables the classifier tells twins from people."""
-    shown = [pair for pair in telling.importance[:15]][::-1]
+    shown = telling.importance[:15][::-1]
     title = "What gives twins away" if telling.is_above_chance else "What the classifier tried"
     key = key_of("importance")
     with canvas(75.0 + 18 * len(shown)) as (figure, axes):

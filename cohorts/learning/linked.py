@@ -73,7 +73,7 @@ def _midranks(codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, float
     edges = ndtri(np.clip(total[:-1], 1e-9, 1 - 1e-9))
     sd = np.sqrt(np.sum(weight * (score - np.sum(weight * score)) ** 2))
     left = float(np.sum(np.exp(-0.5 * edges**2) / np.sqrt(2 * np.pi) * np.diff(score)) / sd)
-    return score[number], min(left, 1.0) if effective_number(weights) else 1.0
+    return score[number], min(left, 1.0)
 
 
 def _correlation(x: np.ndarray, y: np.ndarray, w: np.ndarray) -> float:

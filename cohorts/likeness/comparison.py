@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 
 import numpy as np
 import xarray as xr
@@ -307,10 +308,8 @@ def _complete(sample: Sample, names: tuple[str, ...]) -> Array:
 
 
 def _need_classifier() -> None:
-    try:
-        import sklearn  # noqa: F401
-    except ImportError:
-        raise ComparisonError("the classifier test needs scikit-learn: `pip install 'twinarm[compare]'`") from None
+    if find_spec("sklearn") is None:
+        raise ComparisonError("the classifier test needs scikit-learn: `pip install 'twinarm[compare]'`")
 
 
 def _need_two_numbers(twins: Sample, people: Sample) -> None:
