@@ -11,8 +11,9 @@ from ..blocks.copula import Covariates
 from ..population import Population
 from .people import People, PeopleError
 
-PEOPLE_OF_NO_SHIFT = 20.0  # effective number of people at which a race's shift from all races counts half
-PEOPLE_OF_POPULATION = 300.0  # what the figures of a population count as
+# Effective number of people at which a race's shift from all races counts half. Chosen: a mean is certain to 0.2 SD.
+PEOPLE_OF_NO_SHIFT = 20.0
+PEOPLE_OF_POPULATION = 300.0  # what the figures of a population count as; chosen, as for all people (PEOPLE_OF_ALL)
 
 
 @dataclass(frozen=True)

@@ -65,32 +65,16 @@ def test_the_largest_weight_is_told(normal):
     assert found.largest == found.weights[np.argmax(x)] > calibration.MOST_WEIGHT
 
 
-# Baseline of SURPASS-1 (tirzepatide in early type 2 diabetes), Rosenstock 2021, Lancet 398:143, abstract.
-SURPASS = (
-    {"variable": "age", "unit": "year", "mean": 54.1, "sd": 11.9},
-    {"variable": "sex", "shares": {"female": 0.48}},
-    {"variable": "hba1c", "unit": "%", "mean": 7.9},
-    {"variable": "bmi", "unit": "kg/m2", "mean": 31.9},
-)
-# Baseline of a crossover study of 22 healthy people, computed from its public records; Johannesen 2014, CPT 96:549.
-HEALTHY = (
-    {"variable": "age", "unit": "year", "mean": 26.9, "sd": 5.5},
-    {"variable": "sex", "shares": {"female": 0.5}},
-    {"variable": "height", "unit": "cm", "mean": 172.2, "sd": 8.0},
-    {"variable": "weight", "unit": "kg", "mean": 68.3, "sd": 8.2},
-    {"variable": "sbp", "unit": "mmHg", "mean": 107.0, "sd": 8.5},
-    {"variable": "dbp", "unit": "mmHg", "mean": 60.0, "sd": 7.2},
-    {"variable": "heart_rate", "unit": "1/min", "mean": 57.2, "sd": 6.5},
-)
-
-
 @pytest.mark.parametrize(
     ("where", "table", "share"),
-    [("7 <= hba1c <= 9.5 and bmi >= 23", SURPASS, 0.5), ("age <= 40 and bmi < 30 and 90 < sbp < 130", HEALTHY, 0.02)],
+    [
+        ("7 <= hba1c <= 9.5 and bmi >= 23", "surpass-1", 0.5),
+        ("age <= 40 and bmi < 30 and 90 < sbp < 130", "healthy-qt-study", 0.02),
+    ],
 )
 def test_a_published_table_1_is_matched(where, table, share):
     cohort = sample_criteria(load_population("adult-us"), [where], 1500, 1).cohort
-    found = calibrate(cohort, targets(*table))
+    found = calibrate(cohort, load_targets(Path(table)))
     for match in found.matches:
         assert match.is_matched and match.after == pytest.approx(match.published, rel=1e-4), match.label
     assert found.effective > share * 1500
@@ -144,7 +128,8 @@ def test_targets_that_exclude_each_other_are_not_all_matched(adults):
 
 
 def test_a_selection_matches_within_its_own_error(adults):
-    wanted = targets(*SURPASS[:2])
+    age = {"variable": "age", "unit": "year", "mean": 54.1, "sd": 11.9}
+    wanted = targets(age, {"variable": "sex", "shares": {"female": 0.48}})
     found = calibrate(adults, wanted)
     chosen = select(adults, found.weights, 3)
     count = chosen.sizes["twin"]

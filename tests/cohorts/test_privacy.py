@@ -60,7 +60,18 @@ def test_groups_of_other_sizes_are_cut_to_the_same(people):
     training, held_out, fresh = people
     found = privacy(fresh, training, held_out.isel(twin=slice(300)), 1)
     assert found.people == 300 and abs(found.closer - 0.5) < 0.06
-    assert privacy(fresh, training, held_out, 1) == privacy(fresh, training, held_out, 1)
+
+
+def test_the_order_of_rows_does_not_matter(people):
+    training, held_out, fresh = people
+    found, again = (
+        vars(privacy(*tables, 1))
+        for tables in (
+            (fresh, training, held_out),
+            [g.isel(twin=slice(None, None, -1)) for g in (fresh, training, held_out)],
+        )
+    )
+    assert again.pop("variables") == found.pop("variables") and again == {k: pytest.approx(v) for k, v in found.items()}
 
 
 def test_tables_that_cannot_be_compared(people):
