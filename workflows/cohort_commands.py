@@ -83,7 +83,7 @@ def calibrate_command(cohort: Path, targets: Path, out: Path, seed: int | None, 
         f"{wanted.name}: {wanted.source}", ("statistic", "unit", "published", "before", "after", "matched"), rows
     )
     for label in found.unreachable:
-        console.complain(f"{label} cannot be reached by this cohort together with the others and is left unmatched")
+        console.complain(f"{label} is not reached by this cohort together with the others and is left unmatched")
     if seed is None and found.largest > MOST_WEIGHT:
         console.complain(f"one twin counts {found.largest:.0f} times; draw more twins near the targets (--where)")
     kind = "weighted" if seed is None else "accepted"
