@@ -24,7 +24,7 @@ from scipy.stats import ks_2samp
 from twinarm.cohorts import Population, ScreeningError, load_population, sample_criteria, sample_twins, screen
 from twinarm.cohorts.blocks.tables import read_table
 from twinarm.cohorts.calibration import calibrate
-from twinarm.cohorts.calibration.targets import Targets
+from twinarm.cohorts.calibration.targets import load_targets
 from twinarm.cohorts.criteria.clauses import clauses_of, met
 from twinarm.cohorts.likeness.comparison import compare
 from twinarm.cohorts.likeness.privacy import privacy
@@ -39,29 +39,12 @@ RARE = (
     "sex == 'female' and age > 68 and egfr < 45",
     "sex == 'female' and age > 70 and egfr < 30 and hba1c >= 6.5",
 )
-# Baseline characteristics as published; Rosenstock 2021, Lancet 398:143 (abstract), and Johannesen 2014, Clin
-# Pharmacol Ther 96:549 (computed from its public records).
+# Whom a published table is matched from, and the targets of the library.
 TABLES = {
-    "SURPASS-1, from those with HbA1c 7 to 9.5 % and BMI from 23": (
-        "7 <= hba1c <= 9.5 and bmi >= 23",
-        [
-            {"variable": "age", "unit": "year", "mean": 54.1, "sd": 11.9},
-            {"variable": "sex", "shares": {"female": 0.48}},
-            {"variable": "hba1c", "unit": "%", "mean": 7.9},
-            {"variable": "bmi", "unit": "kg/m2", "mean": 31.9},
-        ],
-    ),
+    "SURPASS-1, from those with HbA1c 7 to 9.5 % and BMI from 23": ("7 <= hba1c <= 9.5 and bmi >= 23", "surpass-1"),
     "22 healthy people of a QT study, from adults to 40 with BMI under 30": (
         "age <= 40 and bmi < 30",
-        [
-            {"variable": "age", "unit": "year", "mean": 26.9, "sd": 5.5},
-            {"variable": "sex", "shares": {"female": 0.5}},
-            {"variable": "height", "unit": "cm", "mean": 172.2, "sd": 8.0},
-            {"variable": "weight", "unit": "kg", "mean": 68.3, "sd": 8.2},
-            {"variable": "sbp", "unit": "mmHg", "mean": 107.0, "sd": 8.5},
-            {"variable": "dbp", "unit": "mmHg", "mean": 60.0, "sd": 7.2},
-            {"variable": "heart_rate", "unit": "1/min", "mean": 57.2, "sd": 6.5},
-        ],
+        "healthy-qt-study",
     ),
 }
 
@@ -129,11 +112,10 @@ def rare(population: Population, criterion: str) -> dict[str, Any]:
     }
 
 
-def table_1(population: Population, criterion: str, entries: list[dict[str, Any]]) -> dict[str, Any]:
+def table_1(population: Population, criterion: str, table: str) -> dict[str, Any]:
     """A published table matched by weights: each statistic before and after, and the effective number."""
     cohort = sample_criteria(population, [criterion], 5_000, 1).cohort
-    targets = Targets.model_validate({"format": 1, "name": "table", "source": "published", "targets": tuple(entries)})
-    found = calibrate(cohort, targets)
+    found = calibrate(cohort, load_targets(Path(table)))
     return {
         "twins": 5_000,
         "effective": found.effective,

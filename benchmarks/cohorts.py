@@ -34,10 +34,10 @@ from scipy.special import ndtr
 from twinarm.cohorts import Population, load_population, screen
 from twinarm.cohorts.learning.fit import fit_population
 from twinarm.cohorts.learning.people import People
-from twinarm.cohorts.learning.scores import effective, weighted_quantiles
 from twinarm.cohorts.likeness.comparison import Sample, compare, correlations_of
 from twinarm.cohorts.likeness.privacy import privacy
 from twinarm.cohorts.likeness.two_sample import tell_apart
+from twinarm.cohorts.weighted import effective_number, quantiles
 from twinarm.workflows.cohort_commands import Asked, people_of
 
 # Feature -> column of the survey's file, and steps per unit of what it reports.
@@ -82,7 +82,7 @@ def on_steps(table: xr.Dataset) -> xr.Dataset:
 def read_adults(folder: Path) -> Group:
     """Non-pregnant adults of 20 and over, some with features missing."""
     columns = {name: column for name, (column, _) in FEATURES.items()} | {"race_ethnicity": "race_eth"}
-    asked = Asked(tuple(f"{name}={column}" for name, column in columns.items()), LEVELS, "age_y >= 20", "mec_weight", 0)
+    asked = Asked(tuple(f"{name}={column}" for name, column in columns.items()), LEVELS, "age_y >= 20", "mec_weight")
     table, weights = people_of(folder / "nhanes_2017_2020" / "nhanes_2017_2020_dev.csv.gz", {}, asked)
     assert weights is not None
     kept = np.flatnonzero((weights > 0) & (table["pregnant"].to_numpy() != 1))
@@ -169,7 +169,7 @@ def copula_by_sex(people: Group, size: int, rng: np.random.Generator) -> Group:
         rank = correlations_of(sample, sample).people
         z = rng.multivariate_normal(np.zeros(len(NUMBERS)), 2 * np.sin(np.pi * rank / 6), n)
         return {
-            name: weighted_quantiles(group.table[name].to_numpy(), group.weights, ndtr(z[:, i]))
+            name: quantiles(group.table[name].to_numpy(), group.weights, ndtr(z[:, i]))
             for i, name in enumerate(NUMBERS)
         }
 
@@ -200,7 +200,7 @@ def people_and_twins(everyone: Group, quick: bool) -> dict[str, Any]:
     errors = found.correlations.errors
     return {
         "people": people.size,
-        "effective_people": round(effective(people.weights)),
+        "effective_people": round(effective_number(people.weights)),
         "adult-us": [auc(people, twins, k) for k, twins in enumerate(cohorts)],
         "ks": ks | {"mean": float(np.mean(list(ks.values()))), "max": max(ks.values())},
         "spearman_error": {"mean": float(errors.mean()), "max": float(errors.max())},

@@ -57,6 +57,21 @@ def quantity(text: str, unit: str) -> float:
         raise UnitsError(f"{text!r} cannot be read in {unit}: {error}") from None
 
 
+def affine(stated: str, unit: str) -> tuple[float, float]:
+    """Zero and slope with which numbers in one unit become those in another: zero + slope * number.
+
+    Raises
+    ------
+    UnitsError
+        An unknown unit, or two of other dimensions.
+
+    >>> affine("kg", "g")
+    (0.0, 1000.0)
+    """
+    zero = quantity(f"0 {stated}", unit)
+    return zero, quantity(f"1 {stated}", unit) - zero
+
+
 @dataclass(frozen=True)
 class In:
     """Pydantic annotation: text with a unit in the file, a float in `unit` in the program."""

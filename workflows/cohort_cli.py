@@ -26,6 +26,8 @@ Columns = Annotated[
     list[str] | None,
     typer.Option("--column", metavar="VARIABLE=COLUMN", help="A column of the data with another name; repeat."),
 ]
+Rows = Annotated[str, typer.Option("--rows", metavar="CRITERION", help="Which rows of the data, by its own columns.")]
+Weights = Annotated[str, typer.Option("--weights", metavar="COLUMN", help="Survey weights, a column of the data.")]
 
 
 @cohort_app.command()
@@ -88,12 +90,8 @@ def compare(
     out: Annotated[Path, typer.Option("--out", help="The page to write (.html).")] = Path("comparison.html"),
     column: Columns = None,
     level: Levels = None,
-    rows: Annotated[
-        str | None, typer.Option("--rows", metavar="CRITERION", help="Which rows of the data, by its own columns.")
-    ] = None,
-    weights: Annotated[
-        str | None, typer.Option("--weights", metavar="COLUMN", help="Survey weights, a column of the data.")
-    ] = None,
+    rows: Rows = "",
+    weights: Weights = "",
     leave_out: Annotated[
         list[str] | None, typer.Option("--leave-out", metavar="VARIABLE", help="A variable not to compare; repeat.")
     ] = None,
@@ -105,8 +103,8 @@ def compare(
     with console.guarded(debug):
         from . import cohort_commands
 
-        asked = cohort_commands.Asked(tuple(column or ()), tuple(level or ()), rows or "", weights or "", seed)
-        cohort_commands.compare_command(cohort, data, out, asked, tuple(leave_out or ()), as_json)
+        asked = cohort_commands.Asked(tuple(column or ()), tuple(level or ()), rows, weights)
+        cohort_commands.compare_command(cohort, data, out, asked, tuple(leave_out or ()), seed, as_json)
 
 
 @cohort_app.command()
@@ -142,8 +140,8 @@ def privacy(
     with console.guarded(debug):
         from . import cohort_commands
 
-        asked = cohort_commands.Asked(tuple(column or ()), (), "", "", seed)
-        code = cohort_commands.privacy_command(cohort, (training, held_out), asked, out, as_json)
+        asked = cohort_commands.Asked(tuple(column or ()))
+        code = cohort_commands.privacy_command(cohort, (training, held_out), asked, seed, out, as_json)
     raise typer.Exit(code)
 
 
@@ -175,6 +173,6 @@ def import_(
     with console.guarded(debug):
         from . import cohort_commands, cohort_import_command
 
-        asked = cohort_commands.Asked(tuple(column or ()), tuple(level or ()), "", "", 0)
+        asked = cohort_commands.Asked(tuple(column or ()), tuple(level or ()))
         wanted = cohort_import_command.Wanted(tuple(keep or ()), on, leave_out)
         cohort_import_command.import_command(source, population, out, asked, wanted, as_json)

@@ -22,11 +22,10 @@ if TYPE_CHECKING:
 class Asked:
     """How a table of people is to be read: columns and words with other names, rows, survey weights."""
 
-    columns: tuple[str, ...]
-    levels: tuple[str, ...]
-    rows: str
-    weights: str
-    seed: int
+    columns: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
+    rows: str = ""
+    weights: str = ""
 
 
 def _simulated(cohort: Path, twins: xr.Dataset, protocol: str) -> xr.Dataset:
@@ -47,7 +46,7 @@ def _simulated(cohort: Path, twins: xr.Dataset, protocol: str) -> xr.Dataset:
 
 def calibrate_command(cohort: Path, targets: Path, out: Path, seed: int | None, simulate: str, as_json: bool) -> None:
     """Write a cohort with weights, or with a seed the accepted twins; say what matches and what cannot."""
-    from ..cohorts.calibration import WEIGHT, calibrate, rematched, select
+    from ..cohorts.calibration import MOST_WEIGHT, WEIGHT, calibrate, rematched, select
     from ..cohorts.calibration.targets import load_targets
 
     check_out(out)
@@ -70,6 +69,7 @@ def calibrate_command(cohort: Path, targets: Path, out: Path, seed: int | None, 
             {
                 "targets": [vars(m) for m in found.matches],
                 "effective": effective,
+                "largest_weight": found.largest,
                 "twins": twins.sizes["twin"],
                 "out": str(out),
             }
@@ -83,7 +83,9 @@ def calibrate_command(cohort: Path, targets: Path, out: Path, seed: int | None, 
         f"{wanted.name}: {wanted.source}", ("statistic", "unit", "published", "before", "after", "matched"), rows
     )
     for label in found.unreachable:
-        console.complain(f"{label} cannot be reached by this cohort together with the others and is left unmatched")
+        console.complain(f"{label} is not reached by this cohort together with the others and is left unmatched")
+    if seed is None and found.largest > MOST_WEIGHT:
+        console.complain(f"one twin counts {found.largest:.0f} times; draw more twins near the targets (--where)")
     kind = "weighted" if seed is None else "accepted"
     console.say(f"effective sample size {effective:.0f} of {twins.sizes['twin']} twins, {kind}")
     console.say(f"wrote {out}")
@@ -169,7 +171,7 @@ def _with_words(people: xr.Dataset, levels: tuple[str, ...]) -> xr.Dataset:
 
 
 def compare_command(
-    cohort: Path, data: Path, out: Path, asked: Asked, leave_out: tuple[str, ...], as_json: bool
+    cohort: Path, data: Path, out: Path, asked: Asked, leave_out: tuple[str, ...], seed: int, as_json: bool
 ) -> None:
     """Write the page of a comparison without some variables, and say the result."""
     from ..cohorts.likeness.comparison import compare
@@ -185,8 +187,8 @@ def compare_command(
         fix = did_you_mean(unknown[0], tuple(map(str, twins.data_vars)), "correct the name")
         raise RunError(f"--leave-out {unknown[0]}: {cohort} has no such variable; {fix}")
     people, weights = people_of(data, units_of(twins), asked)
-    found = compare(twins.drop_vars(leave_out), people, (mass, weights), asked.seed)
-    page = comparison_page(found, Names(cohort.name, data.name, asked.rows, asked.weights, asked.seed))
+    found = compare(twins.drop_vars(leave_out), people, (mass, weights), seed)
+    page = comparison_page(found, Names(cohort.name, data.name, asked.rows, asked.weights, seed))
     write_atomic(out, render(page).encode())
     if as_json:
         groups = {
@@ -263,7 +265,9 @@ def represent_command(cohort: Path, target: str, precision: float, out: Path | N
         console.say("every group, and each sex inside each group, has as many")
 
 
-def privacy_command(cohort: Path, people: tuple[Path, Path], asked: Asked, out: Path | None, as_json: bool) -> int:
+def privacy_command(
+    cohort: Path, people: tuple[Path, Path], asked: Asked, seed: int, out: Path | None, as_json: bool
+) -> int:
     """Print distances and the attack, write a page where one is asked for; 3 where the attack succeeds."""
     from ..cohorts.likeness.privacy import LIMIT, privacy
     from .cohort_people_pages import privacy_page
@@ -272,8 +276,8 @@ def privacy_command(cohort: Path, people: tuple[Path, Path], asked: Asked, out: 
         check_out(out, (".html",))
     twins = read_cohort(cohort)
     training, held_out = (people_of(path, units_of(twins), asked)[0] for path in people)
-    found = privacy(twins, training, held_out, asked.seed)
-    _write_page(out, lambda: privacy_page(found, (cohort.name, people[0].name, people[1].name), asked.seed))
+    found = privacy(twins, training, held_out, seed)
+    _write_page(out, lambda: privacy_page(found, (cohort.name, people[0].name, people[1].name), seed))
     code = 0 if found.passes else 3
     if as_json:
         console.emit({"exit": code, **vars(found)})

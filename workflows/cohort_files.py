@@ -19,13 +19,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..models.units import UnitsError, quantity
+from ..models.units import UnitsError, affine
 from ..trials.csv_table import MOSTLY, Table, TableError, is_missing, number_of, read_table
 from . import store
 from .run_folder import RunError, sync_file, sync_folder
 
 SUFFIXES = (".csv", ".parquet", ".zarr")
 LINE = "line"  # coordinate of people read from a .csv: the line of the file, counted from 1
+DRAW = "population_draw"  # variable of a cohort that has the same twins in several draws of the parameters
 ROWS = 10_000  # written at a time to a .csv
 CHUNK = 50_000  # twins of a chunk of a .zarr; each is a file that is made durable
 _HEADER = re.compile(r"(?P<name>.*?)\s*\[(?P<unit>[^\]]*)\]")
@@ -182,30 +183,33 @@ def _converted(path: Path, name: str, values: xr.DataArray, unit: str | None) ->
     if not unit or stated in ("", unit):
         return values
     try:
-        zero, one = quantity(f"0 {stated}", unit), quantity(f"1 {stated}", unit)
+        zero, slope = affine(stated, unit)
     except UnitsError:
         message = f"{path}: column {name} is in {stated}, which does not convert to {unit}; correct its header"
         raise RunError(message) from None
-    return (zero + (one - zero) * values).assign_attrs({**values.attrs, "units": unit})
+    return (zero + slope * values).assign_attrs({**values.attrs, "units": unit})
 
 
 def _from_csv(path: Path, columns: Mapping[str, str], units: Mapping[str, str]) -> xr.Dataset:
     table = read_table(path)
     wanted = set(columns.values()) | (set(units) - set(columns))
     variables: dict[str, Any] = {}
-    twin = np.arange(len(table.lines), dtype=np.int64)
+    titles: dict[str, str] = {}
+    ids = draws = None
     for title in list(table.columns):
         match = _HEADER.fullmatch(title)
         name, unit = (match["name"], match["unit"]) if match else (title, "")
         if name == "twin":
-            numbers = table.numbers(title, "twin ids", {})
-            if numbers is not None and np.isfinite(numbers).all() and np.unique(numbers).size == numbers.size:
-                twin = numbers.astype(np.int64)
+            ids = table.numbers(title, "twin ids", {})
+            draws = table.numbers(DRAW, "draws", {}) if DRAW in table.columns else None
             continue
         if units and name not in wanted:
             continue
         if all(is_missing(cell) for cell in table.columns[title]):
             continue
+        if name in titles:
+            raise RunError(f"{path} has two columns of {name}: {titles[name]} and {title}; remove or rename one")
+        titles[name] = title
         renamed = next((variable for variable, column in columns.items() if column == name), name)
         is_measured = units.get(renamed, "") not in ("", "1")  # words have no unit
         values = table.numbers(title, name, {}) if is_measured else _values(table, title)
@@ -214,7 +218,25 @@ def _from_csv(path: Path, columns: Mapping[str, str], units: Mapping[str, str]) 
             has_none = values.dtype.kind in "UO" or not units
             variables[name] = ("twin", values, {"units": unit} if unit else {"units": "1"} if has_none else {})
     table.raise_faults()
+    twin = np.arange(len(table.lines), dtype=np.int64) if ids is None else _ids(path, ids, draws)
     return xr.Dataset(variables, coords={"twin": ("twin", twin), LINE: ("twin", np.array(table.lines))})
+
+
+def _ids(path: Path, ids: np.ndarray, draws: np.ndarray | None) -> np.ndarray:
+    """Ids of twins, which key every random number: whole, and each once in each draw of the parameters."""
+    if ids.dtype.kind not in "iuf":
+        said = "holds words"
+    elif missing := np.count_nonzero(~np.isfinite(ids)):
+        said = f"is missing in {missing} of {ids.size} rows"
+    elif (ids != np.floor(ids)).any():
+        said = f"holds {ids[ids != np.floor(ids)][0]:g}"
+    else:
+        rows = np.column_stack([ids, np.zeros(ids.size) if draws is None else draws])
+        found, counts = np.unique(rows, axis=0, return_counts=True)
+        if (counts == 1).all():
+            return np.asarray(ids.astype(np.int64))
+        said = f"has {found[counts > 1][0, 0]:.0f} in {counts[counts > 1][0]} rows"
+    raise RunError(f"{path}: column twin {said}; give every row a whole number of its own, or rename the column")
 
 
 def _values(table: Table, title: str) -> np.ndarray | None:
@@ -234,13 +256,15 @@ def _from_parquet(path: Path) -> xr.Dataset:
     variables = {}
     for field, column in zip(table.schema, table.columns, strict=True):
         values = np.asarray(column.to_numpy())
-        values = np.array(values.tolist(), dtype=str) if values.dtype.kind == "O" else values
+        if values.dtype.kind == "O":
+            values = np.array(["" if word is None else word for word in values.tolist()], dtype=str)
         attrs = {key.decode(): text.decode() for key, text in (field.metadata or {}).items()}
         variables[field.name] = ("twin", values, {k: v for k, v in attrs.items() if not k.startswith("PARQUET:")})
-    twin = variables.pop("twin", ("twin", np.arange(table.num_rows), {}))
+    draws = variables[DRAW][1] if DRAW in variables else None
+    twin = _ids(path, variables.pop("twin")[1], draws) if "twin" in variables else np.arange(table.num_rows)
     stated = (table.schema.metadata or {}).get(b"twinarm")
     attributes = json.loads(stated) if stated else {}
-    return xr.Dataset(variables, coords={"twin": twin}, attrs=attributes)
+    return xr.Dataset(variables, coords={"twin": ("twin", twin)}, attrs=attributes)
 
 
 __all__ = ["TableError", "check_out", "read_cohort", "read_people", "write_blocks", "write_cohort"]

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from ..cohorts import Population, sample_twins
-from ..cohorts.likeness.comparison import is_known
+from ..cohorts.weighted import is_known
 from ..models.expressions import evaluate, names
 from ..models.model import find_model
 from ..models.problems import listed
@@ -66,20 +66,23 @@ def import_patients(
     required = tuple(find_model(model).requires) if model else ()
     known = sample_twins(population, np.arange(KNOWN_BY if model is None else 2), 0)
     for name in keep:
-        if name not in known or name not in patients:
-            where = f"variable of {population.name}" if name not in known else f"values in {path}"
-            there = listed(known.data_vars if name not in known else patients.data_vars)
-            raise RunError(f"--keep {name}: there is no {where}; there is {there}")
+        if name not in known:
+            raise RunError(f"--keep {name}: {population.name} has no such variable; it has {listed(known.data_vars)}")
+        if name not in patients:
+            raise RunError(f"--keep {name}: {path} has no values of it; it has {listed(patients.data_vars)}")
     wanted = [str(name) for name in known.data_vars if name in patients and (not keep or name in keep)]
     missing = [name for name in required if name not in wanted]
     if missing:
         raise RunError(f"{path} has no column {listed(missing)}, which the model {model} of {population.name} needs")
     if not wanted:
-        raise RunError(f"{path} has no variable of {population.name}; it has {listed(known.data_vars)}")
+        raise RunError(
+            f"{path} has no variable of {population.name}, which has {listed(known.data_vars)}; say which column is "
+            "which (--column), or name another population (--like)"
+        )
     lines = patients[LINE].to_numpy() if LINE in patients.coords else np.arange(1, patients.sizes["twin"] + 1)
     faults = tuple(
         Fault(said, rows, lines[rows])
-        for said, is_wrong in _faults(patients, wanted, known, population)
+        for said, is_wrong in _faults(path, patients, wanted, known, population)
         if (rows := np.flatnonzero(is_wrong)).size
     )
     if faults and not leave_out:
@@ -104,7 +107,7 @@ def import_patients(
 
 
 def _faults(
-    patients: xr.Dataset, wanted: list[str], known: xr.Dataset, population: Population
+    path: Path, patients: xr.Dataset, wanted: list[str], known: xr.Dataset, population: Population
 ) -> Iterator[tuple[str, np.ndarray]]:
     """What can be wrong, and in which rows it is."""
     values = {name: patients[name].to_numpy() for name in wanted}
@@ -115,7 +118,7 @@ def _faults(
         ours = known[name].to_numpy()
         if (ours.dtype.kind in "UO") != (column.dtype.kind in "UO"):
             kind = "words" if ours.dtype.kind in "UO" else "numbers"
-            raise RunError(f"{name} holds {kind} in {population.name}, and not in the table; recode the column")
+            raise RunError(f"{path}: {name} holds {kind} in {population.name}, and not here; recode the column")
         if ours.dtype.kind in "UO" and population.model is None and name not in genotypes:
             words = sorted(set(ours.tolist()))
             for word in sorted(set(column[there].tolist()) - set(words)):

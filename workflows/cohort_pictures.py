@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..cohorts.likeness.comparison import Comparison, Margin, Subgroup, is_known, step_of
+from ..cohorts.likeness.comparison import Comparison, Margin, Subgroup, step_of
 from ..cohorts.likeness.two_sample import Telling
+from ..cohorts.weighted import is_known, quantiles
 from .report.drawing import INK, MUTED, Datum, Picture, Table, canvas, colour, dash, svg_of
 from .report.numbers import axis, fixed, number
 
@@ -90,10 +91,10 @@ def _margin_picture(found: Comparison, m: Margin) -> Picture:
         )
         svg = svg_of(figure, key, title, alt)
     levels = (0.025, 0.25, 0.5, 0.75, 0.975)
-    quantiles = [[_quantile(v, w, level) for level in levels] for v, w in sides]
+    found_at = [quantiles(v, w, np.array(levels)).tolist() for v, w in sides]
     rows = tuple(
         (f"{100 * level:g} %", Datum(p, number(p, 4)), Datum(t, number(t, 4)))
-        for level, p, t in zip(levels, *quantiles, strict=True)
+        for level, p, t in zip(levels, *found_at, strict=True)
     )
     note = f"KS {fixed(m.ks, 3)}; by chance below {fixed(found.chance_ks, 3)} in 95 % of variables."
     return Picture(key, title, alt, svg, Table(title, ("Quantile", "People", "Twins"), rows), note)
@@ -106,12 +107,6 @@ def _edges(low: float, high: float, step: float | None, bins: int) -> np.ndarray
         width = step * max(1, round(width / step))
         low = step * (round(low / step) - 0.5)
     return low + width * np.arange(int(np.ceil((high - low) / width - 1e-9)) + 1)
-
-
-def _quantile(values: np.ndarray, weights: np.ndarray, level: float) -> float:
-    order = np.argsort(values, kind="stable")
-    middle = (np.cumsum(weights[order]) - weights[order] / 2) / weights.sum()
-    return float(np.interp(level, middle, values[order]))
 
 
 def correlation_picture(compared: Comparison) -> Picture:
@@ -226,7 +221,7 @@ def curve_picture(telling: Telling) -> Picture:
 
 def importance_picture(telling: Telling) -> Picture:
     """By which variables the classifier tells twins from people."""
-    shown = [pair for pair in telling.importance[:15]][::-1]
+    shown = telling.importance[:15][::-1]
     title = "What gives twins away" if telling.is_above_chance else "What the classifier tried"
     key = key_of("importance")
     with canvas(75.0 + 18 * len(shown)) as (figure, axes):

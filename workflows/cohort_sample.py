@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 from pydantic import ValidationError
 
@@ -17,6 +18,7 @@ from .cohort_files import check_out, write_blocks, write_cohort
 from .run_folder import RunError
 
 FEWEST = 1000  # twins below which a moved correlation is chance
+MOST_CANDIDATES = 20_000  # chosen: a rank correlation of so many is certain to 0.007, and drawn in seconds
 TOLD = 0.02  # change of a rank correlation from which it is said what the rejection of candidates did
 
 
@@ -77,14 +79,15 @@ def with_demographics(population: Population, target: str, quota: bool) -> Popul
         if not is_file and target not in targets():
             known = ", ".join(targets())
             raise RunError(f"--demographics: {target!r} is no .csv file and no target; targets are {known}")
+        if is_file and not Path(target).is_file():
+            raise RunError(f"--demographics: there is no file {target}; give its path from the working folder")
         fields |= {"margins": read_table(Path(target) if is_file else MARGINS)}
         fields |= {} if is_file else {"target": target}
     try:
         return population.changed(demographics=(population.demographics or Demographics()).changed(**fields))
-    except ValueError as error:
-        if isinstance(error, ValidationError):
-            raise TableError(f"--demographics {target}: {error.errors()[0]['msg']}") from None
-        raise
+    except ValidationError as error:
+        option = f"--demographics {target}" if target else "--quota"
+        raise TableError(f"{option}: {error.errors()[0]['msg']}") from None
 
 
 def _criteria(population: Population, wanted: Wanted, out: Path) -> dict[str, Any]:
@@ -107,7 +110,7 @@ def _whole(population: Population, wanted: Wanted, out: Path) -> dict[str, Any]:
         raise RunError(f"{population.name} states no uncertain parameters; drop --population-draws")
     counts: dict[int, int] = {}
     write_blocks(out, _blocks(population, wanted, counts), wanted.twins * max(wanted.draws, 1))
-    lost, one, two = correlation_lost(population, wanted.seed, min(sum(counts.values()), 20_000))
+    lost, one, two = correlation_lost(population, wanted.seed, min(sum(counts.values()), MOST_CANDIDATES))
     rejected = 1 - wanted.twins * max(wanted.draws, 1) / sum(counts.values())
     return {"rejected": rejected, "correlation_lost": lost, "correlation_lost_of": [one, two]}
 
@@ -124,6 +127,5 @@ def _blocks(population: Population, wanted: Wanted, counts: dict[int, int]) -> I
             cohort = block.cohort
             if draw is not None:
                 attrs = {"units": "1", "long_name": "draw of the population's parameters", "source": "population"}
-                number = xr.full_like(cohort["twin"], draw).variable.to_base_variable()
-                cohort = cohort.assign(population_draw=("twin", number.values, attrs))
+                cohort = cohort.assign(population_draw=("twin", np.full(cohort.sizes["twin"], draw), attrs))
             yield cohort

@@ -1,8 +1,10 @@
 """Patients of FHIR R4 bundles as people: Patient for age, sex and race/ethnicity, Observation for measured values.
 
 A record that cannot be read is named by file and place and counted, never dropped in silence. The latest value of each
-variable is taken, and age is that on the day of a patient's latest value (or both at a day that is given). Observations
-are found by LOINC code (`fhir_codes.csv`); records of other kinds are counted and left.
+variable is taken, and age is that on the day of a patient's latest value (or both at a day that is given). Later is by
+the whole time with its zone; a day without a time stands at its noon (UTC), a month or year at its middle; of values of
+one moment the largest is taken, so that the order of records never matters. Days are those that a record states, in its
+own zone. Observations are found by LOINC code (`fhir_codes.csv`); records of other kinds are counted and left.
 
 Source: HL7 FHIR R4 (hl7.org/fhir/R4), US Core extensions for race and ethnicity.
 """
@@ -15,7 +17,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -46,13 +48,22 @@ class Code:
     molar_mass: float | None
 
 
+@dataclass(frozen=True, order=True)
+class Reading:
+    """A value and when it was taken, the latest last; `day` is as stated, empty where no time is."""
+
+    moment: datetime
+    value: float
+    day: str
+
+
 @dataclass
 class Bundles:
     """What was read: values by patient and variable, records with faults, and what else was counted."""
 
     patients: dict[str, dict[str, Any]] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
-    values: dict[str, dict[str, tuple[str, float]]] = field(default_factory=dict)
+    values: dict[str, dict[str, Reading]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     counted: Counter[str] = field(default_factory=Counter)
     read: int = 0
@@ -200,7 +211,8 @@ def _take_observation(
     if patient not in found.patients:
         found.faults.append(f"{where}: its subject {reference or '(none)'} is no patient that was read")
         return
-    day = _day_of(record)
+    stated = _stated(record)
+    day = stated[:10]
     if at is not None and day > at.isoformat():
         found.counted[f"Observation records are later than {at}"] += 1
         return
@@ -214,10 +226,10 @@ def _take_observation(
         if value is None:
             found.counted["values are absent, with a reason"] += 1
             continue
+        reading = Reading(_moment(stated), value, day)
         if code.variable in own:
             found.counted["values are older than another of the same patient and variable"] += 1
-        if code.variable not in own or own[code.variable][0] <= day:
-            own[code.variable] = (day, value)
+        own[code.variable] = max(reading, own.get(code.variable, reading))
 
 
 def _code_of(part: dict[str, Any]) -> Code | None:
@@ -226,11 +238,20 @@ def _code_of(part: dict[str, Any]) -> Code | None:
     return next((code for code in ours if code is not None), None)
 
 
-def _day_of(record: dict[str, Any]) -> str:
-    """The day of an observation, as far as it is stated; as text, days stand in their order."""
+def _stated(record: dict[str, Any]) -> str:
+    """When an observation was made, as far as it is stated: a year, month, day or time; empty where it is not."""
     period = record.get("effectivePeriod", {})
     stated = (record.get("effectiveDateTime"), record.get("effectiveInstant"), period.get("end"), period.get("start"))
-    return str(next((day for day in (*stated, record.get("issued")) if day), ""))[:10]
+    return str(next((moment for moment in (*stated, record.get("issued")) if moment), ""))
+
+
+def _moment(stated: str) -> datetime:
+    """A stated time to put values in order; noon keeps a day between the times of its neighbours in any zone."""
+    if not stated:
+        return datetime.min.replace(tzinfo=UTC)
+    if "T" in stated:
+        return datetime.fromisoformat(stated.replace(":60", ":59"))  # a leap second is no time of `datetime`
+    return datetime(*_whole(stated), 12, tzinfo=UTC)
 
 
 def _value_of(part: dict[str, Any], code: Code, unit: str) -> float | None:
@@ -261,8 +282,8 @@ def _as_people(found: Bundles, units: Mapping[str, str], at: date | None) -> xr.
         races = np.array([_race_of(found.patients[name]) for name in names])
         columns |= {"race_ethnicity": races} if (races != "").any() else {}
     for variable in measured:
-        own = [found.values.get(name, {}).get(variable, ("", np.nan))[1] for name in names]
-        columns[variable] = np.array(own)
+        own = [found.values.get(name, {}).get(variable) for name in names]
+        columns[variable] = np.array([np.nan if reading is None else reading.value for reading in own])
     places = np.array([f"Patient/{name} ({found.places[name]})" for name in names])
     return xr.Dataset(
         {name: ("twin", values, {"units": units[name]}) for name, values in columns.items()},
@@ -273,8 +294,8 @@ def _as_people(found: Bundles, units: Mapping[str, str], at: date | None) -> xr.
 def _age_of(name: str, found: Bundles, at: date | None) -> float:
     """Age in whole years on the day that is given or of the latest value; NaN where one of the two is not known."""
     born = str(found.patients[name].get("birthDate", ""))
-    latest = max((day for day, _ in found.values.get(name, {}).values()), default="")
-    day = at.isoformat() if at is not None else latest
+    latest = max(found.values.get(name, {}).values(), default=None)
+    day = at.isoformat() if at is not None else latest.day if latest is not None else ""
     if not born or not day:
         return math.nan
     if len(born) < 10 or len(day) < 10:

@@ -8,15 +8,8 @@ from typing import Any
 from .run_folder import RunError
 
 INSTALL = "FHIR needs two more packages: `pip install 'twinarm[fhir]'`"
-# How a population writes a unit that UCUM writes otherwise.
-_OURS = {
-    "mmHg": "mm[Hg]",
-    "10^9/L": "10*9/L",
-    "1/min": "/min",
-    "1/uL": "/uL",
-    "mL/min/1.73m2": "mL/min",
-    "ppb": "[ppb]",
-}
+# How a population writes a unit that UCUM writes otherwise, and senders never so.
+_OURS = {"10^9/L": "10*9/L", "1/min": "/min", "1/uL": "/uL"}
 # What senders write in place of UCUM, and international units, which for UCUM have nothing to do with enzyme units.
 _THEIRS = {
     "mmHg": "mm[Hg]", "bpm": "/min", "beats/min": "/min", "lb": "[lb_av]", "lbs": "[lb_av]", "in": "[in_i]",

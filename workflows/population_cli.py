@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from . import console
-from .cohort_cli import Columns, Debug, Json, Levels
+from .cohort_cli import Columns, Debug, Json, Levels, Rows, Weights
 
 population_app = typer.Typer(help="The populations of the library; a population of your own from a table.")
 
@@ -33,12 +33,8 @@ def fit(
     ] = "",
     column: Columns = None,
     level: Levels = None,
-    rows: Annotated[
-        str | None, typer.Option("--rows", metavar="CRITERION", help="Which rows of the data, by its own columns.")
-    ] = None,
-    weights: Annotated[
-        str | None, typer.Option("--weights", metavar="COLUMN", help="Survey weights, a column of the data.")
-    ] = None,
+    rows: Rows = "",
+    weights: Weights = "",
     towards: Annotated[
         str | None,
         typer.Option("--towards", metavar="POPULATION", help="Where people are few, lean on a population's figures."),
@@ -51,6 +47,6 @@ def fit(
         from . import population_commands
         from .cohort_commands import Asked
 
-        asked = Asked(tuple(column or ()), tuple(level or ()), rows or "", weights or "", 0)
+        asked = Asked(tuple(column or ()), tuple(level or ()), rows, weights)
         names = tuple(name.strip() for name in only.split(",") if name.strip())
         population_commands.fit_command(data, out, asked, names, towards, as_json)

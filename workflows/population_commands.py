@@ -31,7 +31,7 @@ def fit_command(data: Path, out: Path, asked: Asked, only: tuple[str, ...], towa
     from ..cohorts import load_population
     from ..cohorts.learning.fit import fit_population
     from ..cohorts.learning.people import People
-    from ..cohorts.learning.scores import effective
+    from ..cohorts.weighted import effective_number
 
     check_out(out, (".yaml",))
     if not NAME.fullmatch(out.stem):
@@ -46,12 +46,12 @@ def fit_command(data: Path, out: Path, asked: Asked, only: tuple[str, ...], towa
     label = f"{data.name}, sha256 {hashlib.sha256(data.read_bytes()).hexdigest()}" if data.is_file() else data.name
     people = People.of(table, weights, data.name)
     fitted = fit_population(people, out.stem, label, base)
-    for name in fitted.files():
+    for name in fitted.files:
         if (out.parent / name).exists():
             raise RunError(f"{out.parent / name} is already there; give another --out")
     fitted.write(out.parent)
     said = {
-        "rows": people.rows, "effective": round(effective(people.weights), 1), "numbers": people.numbers,
+        "rows": people.rows, "effective": round(effective_number(people.weights), 1), "numbers": people.numbers,
         "conditions": people.conditions, "words": list(people.words), "out": str(out),
     }  # fmt: skip
     if as_json:
@@ -59,6 +59,6 @@ def fit_command(data: Path, out: Path, asked: Asked, only: tuple[str, ...], towa
         return
     console.say(
         f"learned {len(people.numbers)} numbers, {len(people.conditions)} conditions and {len(people.words)} columns "
-        f"of words from {people.rows} rows (effective number {effective(people.weights):.0f})"
+        f"of words from {people.rows} rows (effective number {effective_number(people.weights):.0f})"
     )
-    console.say(f"wrote {', '.join(fitted.files())} to {out.parent}")
+    console.say(f"wrote {', '.join(fitted.files)} to {out.parent}")

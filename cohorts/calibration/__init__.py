@@ -3,7 +3,8 @@
 Weights are those nearest to equal ones (maximum entropy) among all that match: w_i ~ exp(sum_j l_j f_j(x_i)), where
 f_j is the function whose weighted mean is statistic j; l by Newton's method on the dual. A target that no weights
 reach, without counting one twin more than MOST_WEIGHT times, is left unmatched and said to be unreachable: the
-fewest and smallest misses by linear programming. A selection accepts twin i with probability w_i / max w: the ratio
+fewest and smallest misses by linear programming. The weights of maximum entropy have no such bound: `largest` says
+how often they count one twin. A selection accepts twin i with probability w_i / max w: the ratio
 of the target's density to the cohort's, as in Allen 2016, with the maximum-entropy weight for the ratio.
 
 Source: Jaynes 1957, Phys Rev 106:620; Hainmueller 2012, Political Analysis 20:25 (entropy balancing); Allen, Rieger &
@@ -14,19 +15,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from ...models.expressions import ExpressionError, evaluate
+from ...models.expressions import ExpressionError, evaluate, names
+from ...models.problems import did_you_mean, listed
 from ...models.randomness import uniforms
-from ...models.units import UnitsError, quantity
+from ...models.units import UnitsError, affine
+from ..weighted import effective_number, is_known, quantiles
 from .targets import Target, Targets, TargetsError
 
-MOST_WEIGHT = 50.0
+MOST_WEIGHT = 50.0  # chosen: a mean that rests on one twin so much says little of the others
+MOST_MISS = 1e-3  # of a statistic's scale, up to which it is matched; chosen: below what a published table shows
 WEIGHT = "calibration_weight"
-_ROUNDS, _STEPS = 30, 200
+_ROUNDS, _STEPS = 100, 200
 
 Array = np.ndarray
 
@@ -50,7 +53,7 @@ class Statistic:
 
 @dataclass(frozen=True)
 class Match:
-    """A statistic before and after; `is_matched` is false where the target cannot be reached."""
+    """A statistic before and after; `is_matched` is false where the target cannot be reached, or was not found."""
 
     label: str
     unit: str
@@ -75,18 +78,14 @@ class Calibration:
         return effective_number(self.weights)
 
     @property
+    def largest(self) -> float:
+        """How many times the twin with the largest weight counts."""
+        return float(self.weights.max())
+
+    @property
     def unreachable(self) -> tuple[str, ...]:
         """Labels of the targets that are left unmatched."""
         return tuple(m.label for m in self.matches if not m.is_matched)
-
-
-def effective_number(weights: Array) -> float:
-    """Kish's effective sample size.
-
-    >>> effective_number(np.array([1.0, 1.0, 0.0, 0.0]))
-    2.0
-    """
-    return float(weights.sum() ** 2 / np.sum(weights**2))
 
 
 def calibrate(cohort: xr.Dataset, targets: Targets) -> Calibration:
@@ -95,23 +94,34 @@ def calibrate(cohort: xr.Dataset, targets: Targets) -> Calibration:
     Raises
     ------
     TargetsError
-        A target names an unknown variable, a word that the cohort does not have, or a unit that does not convert.
+        A target names an unknown variable, one that is missing in some twins, a word that the cohort does not have, or
+        a unit that does not convert; or a rule is not true or false.
     """
     statistics = [one for i, target in enumerate(targets.targets) for one in statistics_of(cohort, target, i)]
     count = cohort.sizes["twin"]
     equal = np.full(count, 1 / count)
-    weights, reached = equal, np.ones(len(statistics), dtype=bool)
-    for _ in range(_ROUNDS):
-        rows = np.array([(s.values(weights) - s.goal(weights)) / s.scale for s in statistics])
-        reached &= _reachable(rows, reached)
-        weights, before = _nearest_to_equal(rows[reached]), weights
-        if np.abs(weights - before).sum() < 1e-9:
-            break
+    weights, reached = _matching(statistics, equal)
     matches = tuple(
         Match(s.label, s.unit, s.published, s.shown(equal), s.shown(weights), bool(ok))
         for s, ok in zip(statistics, reached, strict=True)
     )
     return Calibration(weights * count, matches)
+
+
+def _matching(statistics: list[Statistic], equal: Array) -> tuple[Array, Array]:
+    """Weights of maximum entropy, and which statistics they match: a fixed point where these depend on the weights."""
+    at, reached, before = equal, np.ones(len(statistics), dtype=bool), None
+    for _ in range(_ROUNDS):
+        rows = np.array([(s.values(at) - s.goal(at)) / s.scale for s in statistics])
+        if before is not None and np.array_equal(rows, before):
+            break  # means, shares and quantiles have the same rows for any weights
+        reached &= _reachable(rows, reached)
+        weights, before = _nearest_to_equal(rows[reached]), rows
+        if np.abs(weights - at).sum() < 1e-9:
+            break
+        at = (weights + at) / 2  # undamped, large spreads and correlations swing for ever
+    misses = np.array([np.sum(weights * s.values(weights)) - s.goal(weights) for s in statistics])
+    return weights, reached & (np.abs(misses) <= MOST_MISS * np.array([s.scale for s in statistics]))
 
 
 def select(cohort: xr.Dataset, weights: Array, seed: int) -> xr.Dataset:
@@ -180,25 +190,20 @@ def statistics_of(cohort: xr.Dataset, target: Target, number: int = 0) -> list[S
     """The numbers that one target asks for, each with the function whose mean it is."""
     where = f"targets[{number}]"
     if target.rule is not None:
-        variables = {str(name): values.to_numpy() for name, values in cohort.data_vars.items()}
-        try:
-            met = np.asarray(evaluate(target.rule, variables), dtype=np.float64)
-        except ExpressionError as error:
-            raise TargetsError(f"{where}: rule {target.rule!r}: {error}") from None
-        return [_share(target.rule, met, float(target.share or 0.0))]
+        return [_share(target.rule, _met(cohort, target.rule, where), float(target.share or 0.0))]
     if target.pair is not None:
         x, y = (_numbers(cohort, name, where) for name in target.pair)
         return [_correlation(f"correlation of {' and '.join(target.pair)}", x, y, float(target.correlation or 0.0))]
     assert target.variable is not None
     if target.shares:
-        values = _column(cohort, target.variable, where)
-        names = values.astype(str) if values.dtype.kind in "UO" else np.array([f"{v:g}" for v in values])
-        unknown = sorted(set(target.shares) - set(names.tolist()))
+        values = _complete(cohort, target.variable, where)
+        words = values.astype(str) if values.dtype.kind in "UO" else np.array([f"{v:g}" for v in values])
+        unknown = sorted(set(target.shares) - set(words.tolist()))
         if unknown:
-            known = ", ".join(sorted(set(names.tolist()))[:12])
+            known = ", ".join(sorted(set(words.tolist()))[:12])
             raise TargetsError(f"{where}: {target.variable} is never {', '.join(unknown)} in the cohort; it is {known}")
         return [
-            _share(f"{target.variable} {word}", (names == word).astype(float), share)
+            _share(f"{target.variable} {word}", (words == word).astype(float), share)
             for word, share in target.shares.items()
         ]
     x = _numbers(cohort, target.variable, where)
@@ -206,22 +211,34 @@ def statistics_of(cohort: xr.Dataset, target: Target, number: int = 0) -> list[S
     return _moments(target, x, unit, _factor(cohort, target, where))
 
 
-def _column(cohort: xr.Dataset, name: str, where: str) -> Array:
-    if name not in cohort:
-        from ...models.problems import did_you_mean, listed
+def _met(cohort: xr.Dataset, rule: str, where: str) -> Array:
+    """1 where a rule is met, 0 where it is not."""
+    try:
+        met = np.asarray(evaluate(rule, {str(name): values.to_numpy() for name, values in cohort.data_vars.items()}))
+    except ExpressionError as error:
+        raise TargetsError(f"{where}: rule {rule!r}: {error}") from None
+    if met.dtype != bool or met.shape != (cohort.sizes["twin"],):
+        raise TargetsError(f"{where}: rule {rule!r} is not true or false of a twin; write a comparison")
+    for name in names(rule):
+        _complete(cohort, name, where)
+    return met.astype(np.float64)
 
+
+def _complete(cohort: xr.Dataset, name: str, where: str) -> Array:
+    """The values of a variable that every twin has."""
+    if name not in cohort:
         hint = did_you_mean(name, map(str, cohort.data_vars), f"it has {listed(cohort.data_vars)}")
         raise TargetsError(f"{where}: the cohort has no variable {name!r}; {hint}")
-    return np.asarray(cohort[name].to_numpy())
+    values = np.asarray(cohort[name].to_numpy())
+    if missing := int(np.count_nonzero(~is_known(values))):
+        raise TargetsError(f"{where}: {name} is missing in {missing} of {values.size} twins; leave them out first")
+    return values
 
 
 def _numbers(cohort: xr.Dataset, name: str, where: str) -> Array:
-    values = _column(cohort, name, where)
+    values = _complete(cohort, name, where)
     if values.dtype.kind in "UO":
         raise TargetsError(f"{where}: {name} holds words; give shares of them")
-    if not np.isfinite(values).all():
-        missing = int(np.count_nonzero(~np.isfinite(values)))
-        raise TargetsError(f"{where}: {name} is missing in {missing} of {values.size} twins; leave them out first")
     return values.astype(np.float64)
 
 
@@ -231,18 +248,18 @@ def _factor(cohort: xr.Dataset, target: Target, where: str) -> Callable[[float],
     if unit in ("", target.unit):
         return lambda value: value
     try:
-        zero, one = quantity(f"0 {target.unit}", unit), quantity(f"1 {target.unit}", unit)
+        zero, slope = affine(target.unit, unit)
     except UnitsError:
         message = (
             f"{where}: {target.variable} is published in {target.unit}, the cohort has {unit}, which does not convert"
         )
         raise TargetsError(f"{message}; give the target in {unit}") from None
-    return lambda value: zero + (one - zero) * value
+    return lambda value: zero + slope * value
 
 
 def _moments(target: Target, x: Array, unit: str, convert: Callable[[float], float]) -> list[Statistic]:
     """Mean, sd and quantiles of one variable."""
-    name, found = str(target.variable), []
+    name, found = str(target.variable), list[Statistic]()
     spread = float(x.std()) or 1.0
 
     def mean(weights: Array) -> float:
@@ -253,7 +270,7 @@ def _moments(target: Target, x: Array, unit: str, convert: Callable[[float], flo
 
     if target.mean is not None:
         goal = convert(target.mean)
-        found.append(_statistic(f"{name} mean", unit, goal, lambda w: x, lambda w: goal, mean, spread))
+        found.append(Statistic(f"{name} mean", unit, goal, lambda w: x, lambda w: goal, mean, spread))
     if target.sd is not None:
         sd = convert(target.sd) - convert(0.0)
 
@@ -263,34 +280,19 @@ def _moments(target: Target, x: Array, unit: str, convert: Callable[[float], flo
         def shown(weights: Array) -> float:
             return float(np.sqrt(np.sum(weights * (x - mean(weights)) ** 2)))
 
-        found.append(_statistic(f"{name} sd", unit, sd, square, lambda w: sd**2, shown, spread**2))
-    for level, value in target.quantiles:
-        at = convert(value)
-        # Halves for ties: published quantiles of rounded values lie in the middle of a step.
-        below = 0.5 * ((x < at) + (x <= at).astype(float))
-        found.append(
-            _statistic(
-                f"{name} {100 * level:g} % quantile",
-                unit,
-                at,
-                lambda w, below=below: below,
-                lambda w, level=level: level,
-                lambda w, level=level: _quantile(x, w, level),
-                0.5,
-            )
-        )
-    return found
+        found.append(Statistic(f"{name} sd", unit, sd, square, lambda w: sd**2, shown, spread**2))
+    quantiles_of = [_quantile(name, unit, x, level, convert(value)) for level, value in target.quantiles]
+    return [*found, *quantiles_of]
 
 
-def _statistic(*parts: Any) -> Statistic:
-    label, unit, published, values, goal, shown, scale = parts
-    return Statistic(label, unit, float(published), values, goal, shown, scale)
+def _quantile(name: str, unit: str, x: Array, level: float, at: float) -> Statistic:
+    # Halves for ties: published quantiles of rounded values lie in the middle of a step.
+    below = 0.5 * ((x < at) + (x <= at).astype(float))
 
+    def shown(weights: Array) -> float:
+        return float(quantiles(x, weights, np.array(level)))
 
-def _quantile(x: Array, weights: Array, level: float) -> float:
-    order = np.argsort(x, kind="stable")
-    middle = np.cumsum(weights[order]) - weights[order] / 2
-    return float(np.interp(level, middle / weights.sum(), x[order]))
+    return Statistic(f"{name} {100 * level:g} % quantile", unit, at, lambda w: below, lambda w: level, shown, 0.5)
 
 
 def _share(label: str, met: Array, share: float) -> Statistic:

@@ -6,9 +6,11 @@ table becomes variables linked by a Gaussian copula (`fit_linked`). Missing valu
 
 from __future__ import annotations
 
+import csv
 import io
 import tempfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +36,10 @@ class Fitted:
     document: dict[str, Any]
     tables: dict[str, Rows]
 
+    @cached_property
     def files(self) -> dict[str, str]:
         """Text of every file by its name, the population's last."""
-        found = {}
-        for kind, rows in self.tables.items():
-            lines = [",".join(rows[0]), *(",".join(row.values()) for row in rows)]
-            found[table_name(self.name, kind)] = "\n".join(lines) + "\n"
+        found = {table_name(self.name, kind): _csv(rows) for kind, rows in self.tables.items()}
         text = io.StringIO()
         writer = YAML()
         writer.width, writer.default_flow_style = 120, None
@@ -50,10 +50,10 @@ class Fitted:
         """Write the population and its tables into a folder, once it is known to load; the path of the population."""
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".fit-") as scratch:
-            for name, text in self.files().items():
+            for name, text in self.files.items():
                 (Path(scratch) / name).write_text(text, encoding="utf-8")
             load_population(Path(scratch) / f"{self.name}.yaml")
-            for name in self.files():
+            for name in self.files:
                 (Path(scratch) / name).replace(folder / name)
         return folder / f"{self.name}.yaml"
 
@@ -85,7 +85,7 @@ def fit_population(people: People, name: str, citation: str, towards: Population
     if towards is not None:
         head["method"] += f" Drawn towards {towards.name}, which counts as {prior.people:g} people."
         head["sources"].append({"citation": f"population {towards.name}, and its sources", "licence": "as there"})
-    blocks, tables = people_blocks(people, prior) if _has_age_and_sex(people) else linked_block(people)
+    blocks, tables = people_blocks(people, prior) if people.has_age_and_sex else linked_block(people)
     for block, kinds in TABLES.items():
         for key, kind in kinds.items():
             if kind in tables:
@@ -103,12 +103,16 @@ TABLES = {
 }
 
 
+def _csv(rows: Rows) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
 def table_name(name: str, kind: str) -> str:
     return f"{name}-{kind}.csv"
-
-
-def _has_age_and_sex(people: People) -> bool:
-    return "age" in people.numbers and "sex" in people.words
 
 
 def _range_rule(people: People, column: str) -> dict[str, str]:

@@ -11,6 +11,8 @@ import numpy as np
 import xarray as xr
 from scipy.stats import rankdata
 
+from ..weighted import is_known
+
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
 FEWEST = 100  # rows below which no margin can be stated
 MOST_WORDS = 20  # of a column; more are an identifier
@@ -37,23 +39,25 @@ class People:
         ------
         PeopleError
             A name that cannot be a variable's, weights below 0, fewer than 100 rows, or a column that is empty,
-            constant, infinite or of too many words.
+            constant, of too many words or with infinite values.
         """
         columns = {str(name): _plain(values.to_numpy()) for name, values in table.data_vars.items()}
         for name in columns:
             if not NAME.fullmatch(name):
                 raise PeopleError(f"{file}: column {name!r} cannot name a variable; use letters, digits and _")
+            if columns[name].dtype.kind == "f" and np.isinf(columns[name]).any():
+                raise PeopleError(f"{file}: column {name} has infinite values; leave these cells empty")
         weight = np.ones(table.sizes["twin"]) if weights is None else np.nan_to_num(np.asarray(weights, np.float64))
         if np.any(weight < 0):
             raise PeopleError(f"{file}: has weights below 0; survey weights are 0 or above")
         kept = weight > 0
         for name in {"age", "sex"} & set(columns):
-            kept &= is_there(columns[name])
+            kept &= is_known(columns[name])
         columns = {name: x[kept] for name, x in columns.items()}
         if (rows := int(kept.sum())) < FEWEST:
             raise PeopleError(f"{file}: {rows} rows can be used; at least {FEWEST} are needed to state margins")
         for name, x in columns.items():
-            found = np.unique(x[is_there(x)])
+            found = np.unique(x[is_known(x)])
             if found.size < 2:
                 raise PeopleError(f"{file}: column {name} is empty or has one value only; name the others in --only")
             if x.dtype.kind == "U" and found.size > MOST_WORDS:
@@ -71,7 +75,7 @@ class People:
     @cached_property
     def conditions(self) -> list[str]:
         """Columns of 0 and 1."""
-        return [c for c, x in self.columns.items() if x.dtype.kind == "f" and set(np.unique(x[is_there(x)])) == {0, 1}]
+        return [c for c, x in self.columns.items() if x.dtype.kind == "f" and set(np.unique(x[is_known(x)])) == {0, 1}]
 
     @cached_property
     def numbers(self) -> list[str]:
@@ -87,11 +91,16 @@ class People:
         """
         return {c: self._ordered(x) for c, x in self.columns.items() if x.dtype.kind == "U"}
 
+    @property
+    def has_age_and_sex(self) -> bool:
+        """Whether figures can be stated by age and sex: age in numbers, sex in words."""
+        return "age" in self.numbers and "sex" in self.words
+
     def _ordered(self, words: np.ndarray) -> list[str]:
         found = np.unique(words[words != ""])
         best, means = -1.0, np.arange(found.size, dtype=np.float64)
         for name in (*self.numbers, *self.conditions):
-            there = (words != "") & is_there(self.columns[name])
+            there = (words != "") & is_known(self.columns[name])
             rank = rankdata(self.columns[name][there]) / max(there.sum(), 1)
             inside = [words[there] == word for word in found]
             if any(not rows.any() for rows in inside):
@@ -119,11 +128,6 @@ class People:
         label = f"{column.replace('_', ' ')}, as in the table"
         source = f"column {column} of {self.file}"
         return {"name": column, "label": label, "unit": self.units[column], "source": source, "provenance": "derived"}
-
-
-def is_there(x: np.ndarray) -> np.ndarray:
-    """Where a value is not missing."""
-    return np.asarray(np.isfinite(x) if x.dtype.kind == "f" else x != "")
 
 
 def _plain(x: np.ndarray) -> np.ndarray:

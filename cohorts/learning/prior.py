@@ -11,8 +11,9 @@ from ..blocks.copula import Covariates
 from ..population import Population
 from .people import People, PeopleError
 
-PEOPLE_OF_NO_SHIFT = 20.0  # effective number of people at which a race's shift from all races counts half
-PEOPLE_OF_POPULATION = 300.0  # what the figures of a population count as
+# Effective number of people at which a race's shift from all races counts half. Chosen: a mean is certain to 0.2 SD.
+PEOPLE_OF_NO_SHIFT = 20.0
+PEOPLE_OF_POPULATION = 300.0  # what the figures of a population count as; chosen, as for all people (PEOPLE_OF_ALL)
 
 
 @dataclass(frozen=True)
@@ -32,15 +33,20 @@ class Prior:
         Raises
         ------
         PeopleError
-            The population has no covariates, other words for the sexes, or a variable of the same name in another unit.
+            The population has no covariates, other words for the sexes, or a variable of the same name in another
+            unit; or the people have no age in numbers and sex in words.
         """
         if population is None:
             return cls(None, 0.0)
         base = population.blocks.covariates
-        if base is None or not {"age", "sex"} <= set(people.columns):
+        if base is None:
             raise PeopleError(
-                f"only a table with age and sex can be drawn towards {population.name}, and only if that has "
-                "covariates; leave --towards out"
+                f"nothing can be drawn towards {population.name}, which has no covariates; leave --towards out"
+            )
+        if not people.has_age_and_sex:
+            raise PeopleError(
+                f"{people.file}: only a table with age in numbers and sex in words can be drawn towards "
+                f"{population.name}; recode (--level is for words), or leave --towards out"
             )
         sexes = {sex for (sex,) in base.quantiles.grid.groups}
         if unknown := set(people.words.get("sex", [])) - sexes:

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from ..blocks.curves import Place
+from ..weighted import effective_number, quantiles
 
 Rows = list[dict[str, str]]
 
@@ -20,22 +21,12 @@ ON_STEPS = 0.97  # share of the values that must lie on them: the mean of three 
 STEPS = (1, 2, 3, 4, 5, 10, 20, 50, 100, 1000)
 
 
-def effective(weights: np.ndarray) -> float:
-    """Kish's effective number of people, (sum w)^2 / sum w^2."""
-    return float(weights.sum() ** 2 / np.sum(weights**2)) if weights.size else 0.0
-
-
 def steps_of(values: np.ndarray) -> int | None:
     """Steps per unit on which nearly all values lie, None where they lie on none."""
     there = values[np.isfinite(values)]
-    return next((k for k in STEPS if np.mean(np.abs(there * k - np.round(there * k)) < 0.006) >= ON_STEPS), None)
-
-
-def weighted_quantiles(values: np.ndarray, weights: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    """Quantiles at levels between 0 and 1; a value stands at the middle of its weight."""
-    order = np.argsort(values, kind="stable")
-    total = np.cumsum(weights[order])
-    return np.asarray(np.interp(levels, (total - 0.5 * weights[order]) / total[-1], values[order]))
+    # Thirds are reported to three digits; and what varies by less than a step does not come in such steps.
+    near = {k: min(0.006, 0.01 * k * float(there.std())) for k in STEPS}
+    return next((k for k in STEPS if np.mean(np.abs(there * k - np.round(there * k)) <= near[k]) >= ON_STEPS), None)
 
 
 def curve(age: np.ndarray, values: np.ndarray, weights: np.ndarray, nodes: np.ndarray, width: float) -> Curve:
@@ -48,8 +39,8 @@ def curve(age: np.ndarray, values: np.ndarray, weights: np.ndarray, nodes: np.nd
     for i, node in enumerate(nodes):
         near = weights[there] * np.exp(-0.5 * ((age[there] - node) / width) ** 2)
         kept = near > 1e-6 * near.max()
-        found[i] = weighted_quantiles(values[there][kept], near[kept], np.array(LEVELS) / 100)
-        people[i] = effective(near)
+        found[i] = quantiles(values[there][kept], near[kept], np.array(LEVELS) / 100)
+        people[i] = effective_number(near)
     return Curve(found, people[:, None])
 
 
@@ -59,7 +50,7 @@ def prevalence(age: np.ndarray, has: np.ndarray, weights: np.ndarray, nodes: np.
     found, people = np.empty(nodes.size), np.empty(nodes.size)
     for i, node in enumerate(nodes):
         near = weights[there] * np.exp(-0.5 * ((age[there] - node) / width) ** 2)
-        people[i] = effective(near)
+        people[i] = effective_number(near)
         found[i] = ((near * has[there]).sum() / near.sum() * people[i] + 0.5) / (people[i] + 1)
     return Curve(found, people)
 
@@ -107,13 +98,13 @@ class Scores:
 
     def shrunk(self, start: float, end: float, towards: np.ndarray, worth: float) -> np.ndarray:
         """Correlation in a band of age, drawn towards another that is worth so many people."""
-        people = effective(self.weights[(self.age >= start) & (self.age <= end)])
+        people = effective_number(self.weights[(self.age >= start) & (self.age <= end)])
         return np.asarray((people * self.correlation(start, end) + worth * towards) / (people + worth))
 
 
 def both_sexes(scores: list[Scores]) -> np.ndarray:
     """Correlation of all sexes together: the mean of theirs by numbers of people."""
-    people = [effective(one.weights) for one in scores]
+    people = [effective_number(one.weights) for one in scores]
     return np.asarray(np.average([one.correlation(-np.inf, np.inf) for one in scores], axis=0, weights=people))
 
 

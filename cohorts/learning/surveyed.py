@@ -13,6 +13,7 @@ from scipy.special import ndtri
 from ...models.randomness import uniforms
 from ..blocks.correlation import nearest_correlation
 from ..blocks.curves import score_on
+from ..weighted import effective_number
 from .people import People, PeopleError
 from .prior import Prior
 from .scores import (
@@ -23,21 +24,25 @@ from .scores import (
     both_sexes,
     condition_slope,
     curve,
-    effective,
     levelled,
     prevalence,
     steps_of,
 )
 
-# Standard deviation of the kernel in age, as a share of the range: 5 years for adults of 20 to 80.
+# Standard deviation of the kernel in age, as a share of the range: 5 years for adults of 20 to 80. Chosen: a narrower
+# one leaves few people behind the outer quantiles, a wider one flattens what changes with age.
 WIDTH = 0.09
 BANDS = 3
-FEWEST_A_BAND = 250.0  # effective people of one sex; with fewer there is one band for all ages
+# Effective people of one sex; with fewer there is one band for all ages. Chosen: a correlation is certain to 0.06.
+FEWEST_A_BAND = 250.0
 FEWEST_VALUES = 30  # of one sex, for a curve in age
-PEOPLE_OF_ALL = 300.0  # what a sex's correlations count as against a band's, and both sexes' against one's
+# What a sex's correlations count as against a band's, and both sexes' against one's. Chosen: about one band's people.
+PEOPLE_OF_ALL = 300.0
 LEVEL_SCORES = ndtri(np.array(LEVELS) / 100)
 MARGIN_LEVELS = (5.0, 25.0, 75.0, 95.0)
-TOP_CODED = 2.5  # times the people of a usual year: the last age stands for everybody above it
+# Times the people of a usual year: the last age stands for everybody above it. Chosen: far above how years differ,
+# and far below the ten years and more that such an age holds.
+TOP_CODED = 2.5
 WHO = ("age", "sex", "race_ethnicity")
 
 
@@ -56,6 +61,11 @@ class Table:
     def of(cls, people: People) -> Table:
         age, sex = people.columns["age"], people.columns["sex"]
         race = people.columns.get("race_ethnicity", np.full(people.rows, "all"))
+        if race.dtype.kind == "f":
+            raise PeopleError(
+                f"{people.file}: race_ethnicity holds numbers; write words (white, black, …) or name the others in "
+                "--only"
+            )
         race = np.where(race == "", "unknown", race)
         first, last = int(age.min()), int(age.max())
         nodes = np.unique(np.append(np.arange(first, last, 2), last)).astype(float)
@@ -83,7 +93,7 @@ def people_blocks(people: People, prior: Prior) -> tuple[dict[str, Any], dict[st
     both = both_sexes(list(scores.values()))
     for sex, own in scores.items():
         everyone = own.shrunk(-np.inf, np.inf, both, PEOPLE_OF_ALL)
-        for start, end in _bands(table, effective(own.weights)):
+        for start, end in _bands(table, effective_number(own.weights)):
             known = prior.correlation(sex, (start + end) / 2, table.members, everyone)
             matrix = own.shrunk(start, end, known, max(prior.people, PEOPLE_OF_ALL))
             tables["copula"] += _pair_rows(sex, (start, end), table.members, nearest_correlation(matrix))
@@ -180,7 +190,7 @@ def _margin_rows(table: Table, sex: str, scores: Scores, prior: Prior) -> Iterat
             x, w = scores.values[inside, i] / scores.slope[i], scores.weights[inside]
             own, people = levels, 0.0
             if x.size > 1:
-                people, mean = effective(w), float(np.average(x, weights=w))
+                people, mean = effective_number(w), float(np.average(x, weights=w))
                 # The latent score of a condition is not seen, only its threshold: its sd stays 1.
                 is_number = i < len(table.numbers)
                 own = mean + levels * (float(np.sqrt(np.average((x - mean) ** 2, weights=w))) if is_number else 1.0)

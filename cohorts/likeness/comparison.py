@@ -14,17 +14,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 
 import numpy as np
 import xarray as xr
 
+from ...models.problems import listed
+from ..weighted import effective_number, is_known
 from .two_sample import Telling, tell_apart
 
 MOST_MISSING = 0.2  # of people without a value, from which a variable is left to the margins
-FEWEST = 100  # on each side of a subgroup
+FEWEST = 100  # complete rows on each side of a subgroup
+FEWEST_ROWS = 20  # on each side, and people with a value of every variable
 AGE_BANDS = ((0, 17), (18, 39), (40, 59), (60, 200))
 MOSTLY = 0.99  # share of people whose values fit a step
-_STEPS = (1.0, 0.5, 1 / 3, 0.1, 0.05, 0.01, 0.001)
+_STEPS = (1.0, 0.5, 1 / 3, 0.1, 0.05, 0.01)
 
 Array = np.ndarray
 
@@ -47,7 +51,7 @@ class Sample:
     @property
     def effective(self) -> float:
         """Kish's effective sample size."""
-        return float(self.weights.sum() ** 2 / np.sum(self.weights**2)) if self.count else 0.0
+        return effective_number(self.weights)
 
     def where(self, rows: Array) -> Sample:
         """The part of the side in some rows, weights scaled anew."""
@@ -105,7 +109,7 @@ class Correlations:
 
 @dataclass(frozen=True)
 class Subgroup:
-    """The comparison inside one group of people."""
+    """The comparison inside one group of people; `twins` and `people` have a value of every variable compared."""
 
     label: str
     twins: int
@@ -143,11 +147,6 @@ class Comparison:
         return float(1.96 * np.sqrt(1 / self.twins.effective + 1 / self.people.effective))
 
 
-def is_known(values: Array) -> Array:
-    """Where a value is not missing."""
-    return values != "" if values.dtype.kind in "UO" else np.isfinite(values)
-
-
 def compare(twins: xr.Dataset, people: xr.Dataset, weights: tuple[Array | None, Array | None], seed: int) -> Comparison:
     """Compare the variables that both sides have.
 
@@ -158,8 +157,8 @@ def compare(twins: xr.Dataset, people: xr.Dataset, weights: tuple[Array | None, 
     Raises
     ------
     ComparisonError
-        No variable in common, a variable that is words on one side and numbers on the other, too few rows, or
-        scikit-learn is missing (the message says how to install it).
+        Fewer than two numbers in common, a variable that is words on one side and numbers on the other, too few
+        rows, or too few people with a value of every variable; scikit-learn is missing (it says how to install it).
     """
     _need_classifier()
     names = [str(name) for name in twins.data_vars if name in people]
@@ -174,13 +173,16 @@ def compare(twins: xr.Dataset, people: xr.Dataset, weights: tuple[Array | None, 
         kinds = {values[name].dtype.kind in "UO" for values in (left.values, right.values)}
         if len(kinds) == 2:
             raise ComparisonError(f"{name} is words on one side and numbers on the other; recode one, or leave it out")
-    if min(left.count, right.count) < 20:
-        raise ComparisonError(f"{left.count} twins and {right.count} people are too few to compare; give at least 20")
+    if min(left.count, right.count) < FEWEST_ROWS:
+        counted = f"{left.count} twins and {right.count} people"
+        raise ComparisonError(f"{counted} are too few to compare; give at least {FEWEST_ROWS}")
+    _need_two_numbers(left, right)
     left = replace(left, values={name: rounded(v, right.values[name]) for name, v in left.values.items()})
     right = replace(right, values={name: rounded(v, v) for name, v in right.values.items()})
     units = {name: str(twins[name].attrs.get("units", "")) for name in names}
     missing = {name: 1 - float(np.average(is_known(right.values[name]), weights=right.weights)) for name in names}
     features = tuple(name for name in names if missing[name] <= MOST_MISSING)
+    _need_complete_rows(left, right, missing, features)
     return Comparison(
         twins=left,
         people=right,
@@ -211,9 +213,13 @@ def step_of(values: Array) -> float | None:
     (0.1, 0.3333333333333333)
     """
     known = values[np.isfinite(values)]
+    if not known.size:
+        return None
+    # Thirds are reported to three digits; and what varies by less than a step does not come in such steps.
+    near = min(6e-4, 0.01 * float(known.std()))
     for step in _STEPS:
         places = known / step
-        if known.size and np.mean(np.abs(places - np.round(places)) * step < 6e-4) > MOSTLY and step > 2e-3:
+        if np.mean(np.abs(places - np.round(places)) * step <= near) > MOSTLY:
             return step
     return None
 
@@ -290,28 +296,62 @@ def _ranks(values: Array, weights: Array) -> Array:
 def _telling(
     twins: Sample, people: Sample, features: tuple[str, ...], seed: int, with_importance: bool = True
 ) -> Telling:
-    complete = np.logical_and.reduce([is_known(people.values[name]) for name in features])
-    known = people.where(np.flatnonzero(complete))
-    columns = {name: (twins.values[name], known.values[name]) for name in features}
-    return tell_apart(columns, (twins.weights, known.weights), seed, with_importance)
+    left, right = (side.where(np.flatnonzero(_complete(side, features))) for side in (twins, people))
+    columns = {name: (left.values[name], right.values[name]) for name in features}
+    return tell_apart(columns, (left.weights, right.weights), seed, with_importance)
+
+
+def _complete(sample: Sample, names: tuple[str, ...]) -> Array:
+    """Rows with a value of every one of these variables."""
+    known = [is_known(sample.values[name]) for name in names]
+    return np.logical_and.reduce(known) if known else np.ones(sample.count, dtype=bool)
 
 
 def _need_classifier() -> None:
-    try:
-        import sklearn  # noqa: F401
-    except ImportError:
-        raise ComparisonError("the classifier test needs scikit-learn: `pip install 'twinarm[compare]'`") from None
+    if find_spec("sklearn") is None:
+        raise ComparisonError("the classifier test needs scikit-learn: `pip install 'twinarm[compare]'`")
+
+
+def _need_two_numbers(twins: Sample, people: Sample) -> None:
+    """Correlations and distances are of numbers."""
+    numbers = [name for name, values in twins.values.items() if values.dtype.kind not in "UO"]
+    numbers = [name for name in numbers if twins.known(name)[0].size and people.known(name)[0].size]
+    if len(numbers) < 2:
+        raise ComparisonError(
+            f"{len(numbers)} variables with numbers ({listed(numbers)}) are in both tables, at least 2 are needed; "
+            "name more columns (--column)"
+        )
+
+
+def _need_complete_rows(twins: Sample, people: Sample, missing: dict[str, float], features: tuple[str, ...]) -> None:
+    """The classifier sees rows that have every variable."""
+    most = sorted(missing, key=lambda name: -missing[name])
+    shares = listed((f"{name} ({100 * missing[name]:.0f} %)" for name in most if missing[name]), 6)
+    if not features:
+        raise ComparisonError(
+            f"every variable is missing in more than {100 * MOST_MISSING:.0f} % of people: {shares}; choose people "
+            "who have values (--rows), or fill the table"
+        )
+    for label, side in (("twins", twins), ("people", people)):
+        if (found := int(_complete(side, features).sum())) < FEWEST_ROWS:
+            raise ComparisonError(
+                f"{found} of {side.count} {label} have a value of every variable, at least {FEWEST_ROWS} are needed; "
+                f"leave out what most people lack (--leave-out): {shares}"
+            )
 
 
 def _subgroups(twins: Sample, people: Sample, features: tuple[str, ...], seed: int) -> Iterator[Subgroup]:
-    for label, rows, others in groups_of(twins, people):
-        if min(rows.sum(), others.sum()) < FEWEST:
+    complete = _complete(twins, features), _complete(people, features)
+    for label, of_twins, of_people in groups_of(twins, people):
+        counts = int(np.sum(of_twins & complete[0])), int(np.sum(of_people & complete[1]))
+        if min(counts) < FEWEST:
             continue
-        left, right = twins.where(np.flatnonzero(rows)), people.where(np.flatnonzero(others))
+        left, right = twins.where(np.flatnonzero(of_twins)), people.where(np.flatnonzero(of_people))
         inside = tuple(name for name in features if np.unique(left.values[name]).size > 1)
         distances = [m.ks for name in left.values for m in margins_of(left, right, name, "") if not m.level]
-        telling = _telling(left, right, inside, seed, with_importance=False)
-        yield Subgroup(label, left.count, right.count, float(np.mean(distances)), telling)
+        if inside and distances:
+            telling = _telling(left, right, inside, seed, with_importance=False)
+            yield Subgroup(label, *counts, float(np.mean(distances)), telling)
 
 
 def groups_of(twins: Sample, people: Sample) -> Iterator[tuple[str, Array, Array]]:

@@ -17,6 +17,7 @@ import numpy as np
 import xarray as xr
 
 from ..blocks.tables import read_table
+from ..weighted import effective_number, is_known
 
 MARGINS = Path(__file__).parent.parent / "populations" / "data" / "census_margins.csv"
 LOW, HIGH = 0.8, 1.2
@@ -26,7 +27,7 @@ Array = np.ndarray
 
 
 class RepresentationError(ValueError):
-    """A target that is not known, or a cohort without sex, age or ancestry."""
+    """A target that is not known, or a cohort without sex, age or ancestry, or with gaps in them."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,8 @@ def represent(cohort: xr.Dataset, target: str, precision: float, weights: Array 
     Raises
     ------
     RepresentationError
-        An unknown target, a precision that is not positive, or no variable that the target knows.
+        An unknown target, a precision that is not positive, no variable that the target knows, or one of them
+        missing in some twins.
     """
     if not precision > 0:
         raise RepresentationError(f"precision is {precision:g}; give a half-width above 0, in standard deviations")
@@ -104,6 +106,9 @@ def represent(cohort: xr.Dataset, target: str, precision: float, weights: Array 
     known = {name: cohort[name].to_numpy() for name in ("sex", "age", "race_ethnicity") if name in cohort}
     if not known:
         raise RepresentationError("the cohort has none of sex, age and race_ethnicity; nothing can be said of it")
+    for name, values in known.items():
+        if missing := int(np.count_nonzero(~is_known(values))):
+            raise RepresentationError(f"{name} is missing in {missing} of {values.size} twins; leave them out first")
     mass = np.ones(cohort.sizes["twin"]) if weights is None else np.asarray(weights, dtype=np.float64)
     needed = ceil((Z / precision) ** 2)
     found = []
@@ -144,6 +149,5 @@ def _group(
     variable: str, name: str, rows: Array, inside: Array, mass: Array, target: float, source: str, needed: int
 ) -> Group:
     own = mass[rows]
-    effective = float(own.sum() ** 2 / np.sum(own**2)) if own.any() else 0.0
     share = float(own.sum() / mass[inside].sum()) if mass[inside].any() else 0.0
-    return Group(variable, name, int(np.count_nonzero(rows)), effective, share, target, source, needed)
+    return Group(variable, name, int(np.count_nonzero(rows)), effective_number(own), share, target, source, needed)

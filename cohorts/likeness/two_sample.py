@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...models.randomness import uniforms
+from ..weighted import effective_number
 
 FOLDS = 5
 TREES = 100
@@ -86,7 +87,7 @@ def tell_apart(
     auc, *without = np.mean(found, axis=0).tolist()
     pairs = zip(names if with_importance else (), without, strict=True)
     importance = sorted(((name, auc - other) for name, other in pairs), key=lambda pair: -pair[1])
-    effective = [float(w.sum() ** 2 / np.sum(w**2)) for w in weights]
+    effective = [effective_number(w) for w in weights]
     curve = tuple(zip(GRID.tolist(), np.mean(curves, axis=0).tolist(), strict=True))
     return Telling(auc, auc_error(auc, *effective), tuple(importance), curve, auc_error(0.5, *effective))
 

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from twinarm.cohorts import calibration, load_population, sample_criteria, screen
-from twinarm.cohorts.calibration import calibrate, effective_number, rematched, select
+from twinarm.cohorts.calibration import calibrate, rematched, select
 from twinarm.cohorts.calibration.targets import Targets, TargetsError, load_targets
 
 
@@ -39,32 +39,42 @@ def test_weights_for_a_shifted_mean_are_the_density_ratio(normal):
     assert found.weights.sum() == pytest.approx(4000)
 
 
-# Baseline of SURPASS-1 (tirzepatide in early type 2 diabetes), Rosenstock 2021, Lancet 398:143, abstract.
-SURPASS = (
-    {"variable": "age", "unit": "year", "mean": 54.1, "sd": 11.9},
-    {"variable": "sex", "shares": {"female": 0.48}},
-    {"variable": "hba1c", "unit": "%", "mean": 7.9},
-    {"variable": "bmi", "unit": "kg/m2", "mean": 31.9},
+def test_a_spread_and_a_correlation_without_a_mean_are_reached(normal):
+    """Statistics whose functions depend on the weights; checked by numpy's weighted covariance."""
+    x, y = (normal[name].to_numpy() for name in "xy")
+    found = calibrate(normal, targets({"variable": "x", "unit": "kg", "sd": 1.5}))
+    assert found.matches[0].is_matched and np.sqrt(np.cov(x, aweights=found.weights, ddof=0)) == pytest.approx(1.5)
+    found = calibrate(normal, targets({"pair": ("x", "y"), "correlation": 0.6}))
+    covariance = np.cov(x, y, aweights=found.weights)
+    assert found.matches[0].is_matched
+    assert covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1]) == pytest.approx(0.6, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "entry", [{"variable": "x", "unit": "kg", "sd": 2.2}, {"pair": ("x", "y"), "correlation": 0.9}]
 )
-# Baseline of a crossover study of 22 healthy people, computed from its public records; Johannesen 2014, CPT 96:549.
-HEALTHY = (
-    {"variable": "age", "unit": "year", "mean": 26.9, "sd": 5.5},
-    {"variable": "sex", "shares": {"female": 0.5}},
-    {"variable": "height", "unit": "cm", "mean": 172.2, "sd": 8.0},
-    {"variable": "weight", "unit": "kg", "mean": 68.3, "sd": 8.2},
-    {"variable": "sbp", "unit": "mmHg", "mean": 107.0, "sd": 8.5},
-    {"variable": "dbp", "unit": "mmHg", "mean": 60.0, "sd": 7.2},
-    {"variable": "heart_rate", "unit": "1/min", "mean": 57.2, "sd": 6.5},
-)
+def test_what_is_said_to_be_matched_is_matched(normal, entry):
+    match = calibrate(normal.isel(twin=slice(1000)), targets(entry)).matches[0]
+    assert match.is_matched == (abs(match.after - match.published) < 0.01) and match.after > match.before + 0.3
+
+
+def test_the_largest_weight_is_told(normal):
+    """Mean 2 of N(0, 1): weights exp(2 x), up to that of the furthest twin."""
+    x = normal["x"].to_numpy()
+    found = calibrate(normal, targets({"variable": "x", "unit": "kg", "mean": 2.0}))
+    assert found.largest == found.weights[np.argmax(x)] > calibration.MOST_WEIGHT
 
 
 @pytest.mark.parametrize(
     ("where", "table", "share"),
-    [("7 <= hba1c <= 9.5 and bmi >= 23", SURPASS, 0.5), ("age <= 40 and bmi < 30 and 90 < sbp < 130", HEALTHY, 0.02)],
+    [
+        ("7 <= hba1c <= 9.5 and bmi >= 23", "surpass-1", 0.5),
+        ("age <= 40 and bmi < 30 and 90 < sbp < 130", "healthy-qt-study", 0.02),
+    ],
 )
 def test_a_published_table_1_is_matched(where, table, share):
     cohort = sample_criteria(load_population("adult-us"), [where], 1500, 1).cohort
-    found = calibrate(cohort, targets(*table))
+    found = calibrate(cohort, load_targets(Path(table)))
     for match in found.matches:
         assert match.is_matched and match.after == pytest.approx(match.published, rel=1e-4), match.label
     assert found.effective > share * 1500
@@ -118,7 +128,8 @@ def test_targets_that_exclude_each_other_are_not_all_matched(adults):
 
 
 def test_a_selection_matches_within_its_own_error(adults):
-    wanted = targets(*SURPASS[:2])
+    age = {"variable": "age", "unit": "year", "mean": 54.1, "sd": 11.9}
+    wanted = targets(age, {"variable": "sex", "shares": {"female": 0.48}})
     found = calibrate(adults, wanted)
     chosen = select(adults, found.weights, 3)
     count = chosen.sizes["twin"]
@@ -141,11 +152,28 @@ def test_a_selection_matches_within_its_own_error(adults):
         ({"variable": "sex", "shares": {"woman": 0.5}}, "sex is never woman in the cohort; it is female, male"),
         ({"rule": "agee > 3", "share": 0.5}, "no variable is called 'agee'"),
         ({"pair": ("age", "sex"), "correlation": 0.5}, "sex holds words"),
+        ({"rule": "age + 1", "share": 0.5}, r"rule 'age \+ 1' is not true or false of a twin; write a comparison"),
+        ({"rule": "3 > 2", "share": 0.5}, "rule '3 > 2' is not true or false of a twin"),
     ],
 )
 def test_targets_that_do_not_fit_the_cohort(adults, entry, message):
     with pytest.raises(TargetsError, match=message):
         calibrate(adults, targets(entry))
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"rule": "y > 0 or x > 3", "share": 0.5},
+        {"variable": "y", "unit": "kg", "mean": 0.5},
+        {"variable": "y", "shares": {"0.5": 0.5}},
+        {"pair": ("x", "y"), "correlation": 0.1},
+    ],
+)
+def test_a_missing_value_is_not_counted_as_one_that_does_not_meet(normal, entry):
+    gaps = normal.assign(y=normal["y"].where(normal["twin"] >= 3))
+    with pytest.raises(TargetsError, match=r"targets\[0\]: y is missing in 3 of 4000 twins; leave them out first"):
+        calibrate(gaps, targets(entry))
 
 
 @pytest.mark.parametrize(
@@ -185,6 +213,5 @@ def test_other_files_that_are_no_targets(tmp_path):
         load_targets(tmp_path / "t.yaml")
 
 
-def test_effective_number():
-    assert effective_number(np.ones(7)) == pytest.approx(7)
+def test_examples():
     assert doctest.testmod(calibration).failed == 0

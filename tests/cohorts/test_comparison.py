@@ -75,7 +75,7 @@ def test_survey_weights_make_the_people_the_population(people):
     weights = np.where(above[chosen], 1.0, 2.0)
     right = compare(people, sampled, (None, weights), 1)
     wrong = compare(people, sampled, (None, None), 1)
-    assert abs(right.telling.auc - 0.5) < 4 * right.telling.error < wrong.telling.auc - 0.5 + 4 * right.telling.error
+    assert abs(right.telling.auc - 0.5) < 4 * right.telling.error and wrong.telling.is_above_chance
     assert abs(right.margins[0].smd) < 0.1 < abs(wrong.margins[0].smd)
     assert right.people.effective == pytest.approx(weights.sum() ** 2 / np.sum(weights**2))
 
@@ -95,6 +95,11 @@ def test_steps(step, expected):
     found = step_of(np.append(np.round(values, 3) if step > 1e-3 else values, np.nan))
     assert found == expected
     assert np.abs(rounded(values + 0.2 * step, values) - values).max() < 1e-3
+
+
+def test_values_of_a_tiny_scale_have_no_step_and_stay():
+    values = np.random.default_rng(0).uniform(5e-5, 2e-4, 500)
+    assert step_of(values) is None and np.array_equal(rounded(values, values), values)
 
 
 def test_variables_that_most_people_lack_are_left_to_the_margins(people):
@@ -125,6 +130,40 @@ def test_distances_and_correlations_agree_with_scipy(people):
 def test_tables_that_cannot_be_compared(people, change, message):
     with pytest.raises(ComparisonError, match=message):
         compare(change(table(*draw(2, 1500))), people, (None, None), 1)
+
+
+def lacking(table, is_missing):
+    """A table in which variable x_i is missing where is_missing(i, twin) is true."""
+    numbers = [name for name in table.data_vars if name != "sex"]
+    return table.assign({n: table[n].where(~is_missing(i, table["twin"])) for i, n in enumerate(numbers)})
+
+
+def test_tables_without_complete_people_or_two_numbers_cannot_be_compared():
+    """Eight variables, each missing in another eighth of the people: no variable lacks much, nobody is complete."""
+    draws = np.random.default_rng(1).normal(size=(2, 800, 8))
+    words = np.resize(["female", "male"], 800)
+    twins, people = (table(values, words) for values in draws)
+    with pytest.raises(
+        ComparisonError, match=r"0 of 800 people have a value of every variable.*--leave-out.*x0 \(12 %"
+    ):
+        compare(twins, lacking(people, lambda i, twin: twin % 8 == i), (None, None), 1)
+    with pytest.raises(ComparisonError, match=r"0 of 800 twins have a value of every variable"):
+        compare(lacking(twins, lambda i, twin: twin % 8 == i), people, (None, None), 1)
+    most = lacking(people[["x0", "x1", "x2", "sex"]], lambda i, twin: twin % 4 <= i).drop_vars("sex")
+    with pytest.raises(ComparisonError, match=r"missing in more than 20 % of people: x2 \(75 %\), x1 \(50 %\)"):
+        compare(twins, most, (None, None), 1)
+    with pytest.raises(ComparisonError, match=r"1 variables with numbers \(x0\) are in both tables"):
+        compare(twins, people[["x0", "sex"]], (None, None), 1)
+
+
+def test_a_subgroup_without_complete_people_is_not_listed(people):
+    """A value missing for all of one sex, who are fewer than a fifth."""
+    sex = np.where(people["twin"] % 8 == 0, "male", "female")
+    twins = table(draw(2, 1500)[0], sex)
+    lacking = people.assign(sex=("twin", sex), x2=people["x2"].where(people["twin"] % 8 != 0))
+    found = compare(twins, lacking, (None, None), 1)
+    assert [(g.label, g.twins, g.people) for g in found.subgroups] == [("sex: female", 1312, 1312)]
+    assert np.isfinite(found.telling.auc)
 
 
 def test_weights_that_are_none(people):

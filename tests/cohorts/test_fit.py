@@ -9,6 +9,7 @@ from scipy.stats import norm, spearmanr
 from twinarm.cohorts import load_population, sample_twins, screen
 from twinarm.cohorts.learning.fit import fit_population
 from twinarm.cohorts.learning.people import People, PeopleError
+from twinarm.cohorts.learning.scores import steps_of
 
 ROWS = 6000
 R = np.array([[1, 0.5, 0.6, -0.4], [0.5, 1, 0.3, 0.0], [0.6, 0.3, 1, 0.0], [-0.4, 0.0, 0.0, 1]])
@@ -86,6 +87,16 @@ def test_any_choice_of_twins_equals_the_same_rows_of_the_whole(learned, ids):
     assert sample_twins(learned, ids[::-1], seed=3).identical(whole.isel(twin=slice(None, None, -1)))
 
 
+@pytest.mark.parametrize(("step", "expected"), [(1.0, 1), (0.5, 2), (1 / 3, 3), (0.1, 10), (0.01, 100), (1e-4, None)])
+def test_steps_of_a_report(step, expected):
+    values = np.round(np.random.default_rng(0).normal(100, 20, 500) / step) * step
+    assert steps_of(np.append(np.round(values, 3 if step > 0.01 else 4), np.nan)) == expected
+
+
+def test_values_of_a_tiny_scale_are_on_no_steps():
+    assert steps_of(np.random.default_rng(0).uniform(1e-3, 5e-3, 500)) is None
+
+
 def test_missing_values_are_left_out_pair_by_pair(tmp_path):
     table, rng = known_people(), np.random.default_rng(2)
     gone = rng.random(ROWS) < 0.4
@@ -158,6 +169,12 @@ def _with(name: str, values: np.ndarray) -> xr.Dataset:
             None,
             "column site is empty or has one value only; name the others in --only",
         ),
+        (
+            _with("dose", np.where(np.arange(300) == 7, np.inf, 1.0 * np.arange(300))),
+            None,
+            "column dose has infinite values; leave these cells empty",
+        ),
+        (_with("race_ethnicity", np.resize([1.0, 2.0, 3.0, np.nan], 300)), None, "race_ethnicity holds numbers; write"),
         (_with("gone", np.full(300, np.nan)), None, "column gone is empty"),
         (_with("id", np.array([f"p{i}" for i in range(300)])), None, "column id has 300 different words"),
         (_with("body weight", np.arange(300.0)), None, "column 'body weight' cannot name a variable"),
@@ -183,6 +200,21 @@ def test_other_sexes_or_units_cannot_be_leant_on():
     table["sex"] = ("twin", np.where(table["sex"] == "male", "M", "F"))
     with pytest.raises(PeopleError, match="sex is 'F'; adult-us has female, male"):
         fit_population(People.of(table, None, "t.csv"), "mine", "t.csv", adults)
+
+
+@pytest.mark.parametrize("codes", [(1.0, 2.0), (0.0, 1.0)])
+def test_sexes_in_numbers_cannot_be_leant_on(codes):
+    table = known_people(300).assign(sex=("twin", np.resize(codes, 300)))
+    people = People.of(table, None, "t.csv")
+    with pytest.raises(PeopleError, match=r"t\.csv: only a table with age in numbers and sex in words can be drawn"):
+        fit_population(people, "mine", "t.csv", load_population("adult-us"))
+    fit_population(people, "mine", "t.csv")
+
+
+def test_words_with_commas_and_quotes_come_back(tmp_path):
+    groups = ["Black, not Hispanic", 'called "other"', "White"]
+    table = known_people(600).assign(race_ethnicity=("twin", np.resize(groups, 600)))
+    assert set(screen(fitted(table, tmp_path), 300, 1).cohort["race_ethnicity"].values) == set(groups)
 
 
 def test_a_population_without_curves_cannot_be_leant_on():

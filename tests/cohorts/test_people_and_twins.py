@@ -38,7 +38,7 @@ def people(reference_data):
     """Non-pregnant adults of 20 and over with every feature, and their survey weights."""
     columns = (*(f"{name}={column}" for name, (column, _) in COLUMNS.items()), "race_ethnicity=race_eth")
     levels = tuple(f"race_ethnicity:{word}=hispanic" for word in ("mexican_american", "other_hispanic"))
-    asked = Asked(columns, levels, "age_y >= 20", "mec_weight", 0)
+    asked = Asked(columns, levels, "age_y >= 20", "mec_weight")
     table, weights = people_of(reference_data / "nhanes_2017_2020" / "nhanes_2017_2020_dev.csv.gz", {}, asked)
     kept = (weights > 0) & (table["pregnant"].values != 1)
     kept &= np.logical_and.reduce([np.isfinite(table[name].values) for name in COLUMNS])

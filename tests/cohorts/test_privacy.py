@@ -60,14 +60,31 @@ def test_groups_of_other_sizes_are_cut_to_the_same(people):
     training, held_out, fresh = people
     found = privacy(fresh, training, held_out.isel(twin=slice(300)), 1)
     assert found.people == 300 and abs(found.closer - 0.5) < 0.06
-    assert privacy(fresh, training, held_out, 1) == privacy(fresh, training, held_out, 1)
+
+
+def test_the_order_of_rows_does_not_matter(people):
+    training, held_out, fresh = people
+    found, again = (
+        vars(privacy(*tables, 1))
+        for tables in (
+            (fresh, training, held_out),
+            [g.isel(twin=slice(None, None, -1)) for g in (fresh, training, held_out)],
+        )
+    )
+    assert again.pop("variables") == found.pop("variables") and again == {k: pytest.approx(v) for k, v in found.items()}
 
 
 def test_tables_that_cannot_be_compared(people):
     training, held_out, fresh = people
     with pytest.raises(PrivacyError, match="1 variables are in all three tables"):
         privacy(fresh, training[["x0"]], held_out, 1)
-    with pytest.raises(PrivacyError, match="complete rows of people are too few"):
-        privacy(fresh, training.isel(twin=slice(5)), held_out, 1)
+    few = slice(5)
+    for tables, said in (
+        ((fresh.isel(twin=few), training, held_out), "twins have 5 complete rows, at least 20 are needed"),
+        ((fresh, training.isel(twin=few), held_out), "the people learned from have 5 complete rows"),
+        ((fresh, training, held_out.isel(twin=few)), "the people held back have 5 complete rows"),
+    ):
+        with pytest.raises(PrivacyError, match=said):
+            privacy(*tables, 1)
     with pytest.raises(PrivacyError, match="sex is words in one table"):
         privacy(fresh, training.assign(sex=training["x0"]), held_out, 1)

@@ -57,6 +57,8 @@ def test_adult_us_represents_us_adults():
     [
         ({"sex": ["female"]}, "mars", 0.1, "no census target is called 'mars'; known: us-adults"),
         ({"sex": ["female"]}, "us", 0.0, "precision is 0; give a half-width above 0"),
+        ({"age": [25.0, np.nan, 40.0]}, "us", 0.1, "age is missing in 1 of 3 twins; leave them out first"),
+        ({"sex": ["female", "", ""]}, "us", 0.1, "sex is missing in 2 of 3 twins; leave them out first"),
         ({"bmi": [25.0]}, "us", 0.1, "none of sex, age and race_ethnicity"),
     ],
 )

@@ -223,8 +223,8 @@ def test_a_day_can_be_given(importing, twinarm, clinic, tmp_path):
     assert "Observation records are later than 2021-06-30" in said and "2 patients read, 1 left out" in said
     for words, message in (
         (("--on", "June"), "--on 'June' is no day"),
-        (("--keep", "girth"), "--keep girth: there is no variable of clinic"),
-        (("--keep", "ggt"), "--keep ggt: there is no values in"),
+        (("--keep", "girth"), "--keep girth: clinic has no such variable; it has age, height"),
+        (("--keep", "ggt"), "b.json has no values of it; it has age, sex"),
         (("--column", "age=years"), "--column and --level are for tables"),
     ):
         (tmp_path / "x").mkdir(exist_ok=True)
@@ -292,7 +292,30 @@ def test_check_digits_of_loinc():
 
 def test_reading_is_the_same_in_any_order(tmp_path):
     units = {"age": "year", "sex": "1", "height": "cm", "weight": "kg"}
-    forward, _ = read_bundles(write(tmp_path, *GOOD, name="f.json"), units)
-    back, _ = read_bundles(write(tmp_path, *reversed(GOOD), name="r.json"), units)
+    records = (*GOOD, observation("b", "29463-7", 81, "kg"), observation("b", "29463-7", 79, "kg"))
+    forward, _ = read_bundles(write(tmp_path, *records, name="f.json"), units)
+    back, _ = read_bundles(write(tmp_path, *reversed(records), name="r.json"), units)
     for name in units:
         assert forward[name].values.tolist() == back[name].values.tolist()[::-1]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ("2024-03-01T08:00:00+01:00", "2024-03-01T17:30:00+01:00"),
+        ("2024-03-02T01:00:00+09:00", "2024-03-01T20:00:00-05:00"),  # 16:00 and, the next day, 01:00 of UTC
+        ("2024-03-01T23:00:00-05:00", "2024-03-02"),
+        ("2024-03-02", "2024-03-03T00:30:00+09:00"),
+        ("2024-06-30T23:59:58Z", "2024-06-30T23:59:60Z"),
+        ("2024-02", "2024-03-01"),
+        ("2023", "2024-03-01T08:00:00.123456789Z"),
+        (None, "1990-01"),
+    ],
+)
+def test_the_latest_value_is_that_of_the_latest_time(tmp_path, earlier, later):
+    values = [observation("a", "29463-7", 99, "kg", earlier), observation("a", "29463-7", 70, "kg", later)]
+    for name, order in (("f.json", values), ("r.json", values[::-1])):
+        records = [{key: value for key, value in record.items() if value is not None} for record in order]
+        found, _ = read_bundles(write(tmp_path, patient("a"), *records, name=name), {"age": "year", "weight": "kg"})
+        assert found["weight"].values.tolist() == [70]
+        assert found["age"].values.tolist() == [int(later[:4]) - 1950 - (later[5:10] < "06-15")]
