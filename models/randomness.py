@@ -10,6 +10,7 @@ Source: Salmon 2011, Parallel random numbers: as easy as 1, 2, 3 (SC11), doi 10.
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 
 import numpy as np
 import numpy.typing as npt
@@ -17,19 +18,19 @@ import numpy.typing as npt
 AT_ONCE = 100_000  # units whose words are held
 
 
-class Streams:
+class Streams(ABC):
     """Numbers that stand in for those of a seed, purpose by purpose: what is handed on where a seed is.
 
     For sampling under conditions, where some streams are drawn from another law than the uniform.
     """
 
+    @abstractmethod
     def uniforms(self, purpose: str, units: np.ndarray, count: int) -> np.ndarray:
         """Uniforms of `units` for one purpose, shape (units, count)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def normals(self, purpose: str, units: np.ndarray, count: int) -> np.ndarray:
         """Standard normals of `units` for one purpose, shape (units, count)."""
-        raise NotImplementedError
 
 
 Seed = int | Streams

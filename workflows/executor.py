@@ -178,7 +178,8 @@ def execute(folder: RunFolder, found: Survey, client: Any, notify: Notify, stop:
         if time.monotonic() > seen + LEAST_PATIENCE:
             notify(replace(progress_of(records, total, reused), stage="waiting for workers"))
     if waiting:
-        raise RunError(f"stopped by {stop.asked.name}; {GO_ON}", stop.exit_code)  # type: ignore[union-attr]
+        assert stop.asked is not None, "nothing else keeps a unit from being sent out"
+        raise RunError(f"stopped by {stop.asked.name}; {GO_ON}", stop.exit_code)
     return tuple(sorted(records, key=lambda record: (record.arm, record.block)))
 
 

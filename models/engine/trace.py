@@ -137,7 +137,7 @@ class Symbol:
     )
     __eq__ = __ne__ = _refused("may not ask whether two values are equal; compare with <, <=, > or >=")
     __getitem__ = _refused("may not index a state or parameter: it is one number, that of one twin")
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # Python's own way to say that it has none
     __float__ = __array__ = _refused(f"may not call math or numpy on a state or parameter; {_FUNCTIONS}")
     __int__ = __trunc__ = __round__ = __floor__ = __ceil__ = _refused(
         f"may not round a state or parameter; use floor of {_MATH}"

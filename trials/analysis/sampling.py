@@ -117,7 +117,7 @@ def load_libraries() -> None:
         os.environ["PYTENSOR_FLAGS"] = ",".join(filter(None, [os.environ.get("PYTENSOR_FLAGS"), "cxx="]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of ArviZ about itself
-        import nutpie  # noqa: F401
+        import nutpie  # noqa: F401  - both are loaded here, for whoever samples next
         import pymc  # noqa: F401
         import pytensor
 

@@ -138,7 +138,7 @@ def canvas(height: float, width: float = WIDTH, **layout: Any) -> Iterator[tuple
 
     with mpl.rc_context(_LOOK):
         figure = Figure(figsize=(width / 72, height / 72), layout="constrained", facecolor="none")
-        figure.get_layout_engine().set(w_pad=4 / 72, h_pad=4 / 72)  # type: ignore[union-attr, call-arg]
+        figure.get_layout_engine().set(w_pad=4 / 72, h_pad=4 / 72)  # type: ignore[union-attr, call-arg]  # constrained
         axes = figure.add_subplot(**layout)
         axes.set_facecolor("none")
         yield figure, axes
