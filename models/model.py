@@ -42,7 +42,7 @@ class Status(IntEnum):
             5: "constraint violated",
             6: "root not found",
             7: "outside the plausible range",
-            8: "quarantined: the simulation raised an error",
+            8: "quarantined: the simulation raised an error, hung or ended its process",
         }[int(self)]
 
 

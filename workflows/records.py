@@ -30,7 +30,7 @@ ANALYSIS_SOURCES = ("models/engine/lanes", "models/randomness.py", "trials", "wo
 
 
 class Quarantined(BaseModel, frozen=True, extra="forbid"):
-    """A twin whose simulation raised an error or ended its process."""
+    """A twin whose simulation raised an error, hung or ended its process."""
 
     twin: int
     seed: int
