@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import resource
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import mean, median
 
 import xarray as xr
 
@@ -25,6 +26,7 @@ PILOT_TRIES = 3
 PILOT_TWINS = AT_ONCE
 PILOT_PATIENCE = 120.0  # seconds for the compiler and a few twins; one of the many may hang
 LANES = 8  # fewer twins cost no less
+MOST_PILOTS = 16  # a large cluster learns nothing from more
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,8 @@ class Pilot:
     kept: xr.Dataset | None
 
 
-def piloted(connection: Connection, protocol: Protocol, cohort: xr.Dataset, at_once: int = 1) -> list[Pilot]:
-    """The pilot on so many workers at once, as they slow each other down.
+def piloted(connection: Connection, protocol: Protocol, cohort: xr.Dataset) -> list[Pilot]:
+    """The pilot on every worker at once: they slow each other down, and each has loaded the model when blocks begin.
 
     Where it ends a worker's process or does not come back, it is tried with single twins.
 
@@ -57,7 +59,10 @@ def piloted(connection: Connection, protocol: Protocol, cohort: xr.Dataset, at_o
     single = ((slice(n, n + 1), FIRST_PATIENCE) for n in range(4))
     for rows, seconds in ((slice(0, PILOT_TWINS), PILOT_PATIENCE), *single):
         client = connection.client()
-        running = [client.submit(pilot, protocol, cohort.isel(twin=rows), pure=False) for _ in range(at_once)]
+        some = cohort.isel(twin=rows)
+        workers = list(client.nthreads())[:MOST_PILOTS]
+        there = {"pure": False, "allow_other_workers": True}  # a worker that a twin ends comes back as another
+        running = [client.submit(pilot, protocol, some, workers=[worker], **there) for worker in workers]
         if connection.cluster.processes:  # this one has nothing else to do until the pilot is back
             load_libraries()
         try:
@@ -67,6 +72,11 @@ def piloted(connection: Connection, protocol: Protocol, cohort: xr.Dataset, at_o
         except TimeoutError:
             call_off(client, running)
     raise RunError("the model ends its process, or never comes back, for every one of the first twins; mend it", 70)
+
+
+def seconds_per_twin(pilots: Sequence[Pilot]) -> float:
+    """Seconds that a twin costs over all arms, the mean of the workers."""
+    return mean(one.seconds_per_twin for one in pilots)
 
 
 def pilot(protocol: Protocol, cohort: xr.Dataset) -> Pilot:

@@ -8,7 +8,6 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
 import xarray as xr
@@ -19,7 +18,7 @@ from ..trials.protocol_file import require_simulation
 from . import store
 from .block import by_name
 from .cluster import Cluster, connection
-from .pilot import PILOT_TWINS, Pilot, choose_block, piloted
+from .pilot import PILOT_TWINS, Pilot, choose_block, piloted, seconds_per_twin
 from .prepare import Screened
 
 DISK_BLOCK = 4096  # bytes: a file takes whole blocks of the disk
@@ -67,9 +66,9 @@ def plan(protocol: Protocol, out: Path, workers: int, block: int | None = None) 
     screening = time.perf_counter() - begun
     with tempfile.TemporaryDirectory(prefix="twinarm-plan-") as scratch:
         with connection(Cluster(workers), Path(scratch)) as connected:
-            pilots = piloted(connected, protocol, cohort, workers)
+            pilots = piloted(connected, protocol, cohort)
         tried = pilots[0]
-        seconds = mean(one.seconds_per_twin for one in pilots)
+        seconds = seconds_per_twin(pilots)
         size = block or choose_block(seconds, twins, workers)
         disk = _disk(Path(scratch), protocol, cohort, tried, min(size, twins))
     own = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

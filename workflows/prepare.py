@@ -6,7 +6,7 @@ The manifest comes last: a folder without one holds no run. Everything here can 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from ..trials.protocol_writer import write_protocol
 from . import store
 from .cluster import Connection
 from .lazy import lazily
-from .pilot import PILOT_TWINS, choose_block, piloted
+from .pilot import PILOT_TWINS, Pilot, choose_block, piloted, seconds_per_twin
 from .records import read_records, simulation_source
 from .run_folder import (
     Manifest,
@@ -112,16 +112,16 @@ def prepare(
     assert protocol.population is not None
     found = Screened(protocol)
     size = old.block if old else block or _block_before(folder, protocol)
-    tried = None
+    tried: Sequence[Pilot] = ()
     if size is None or protocol.keep is not None:
-        tried = piloted(connection, protocol, found.first(PILOT_TWINS))[0]
+        tried = piloted(connection, protocol, found.first(PILOT_TWINS))
+    seconds = seconds_per_twin(tried) if tried else (old.pilot_seconds_per_twin if old else None)
     twins = protocol.population.twins
     if size is None:
-        size = choose_block(tried.seconds_per_twin if tried else 1.0, twins, connection.cluster.size)
+        size = choose_block(seconds or 1.0, twins, connection.cluster.size)
     folder.root.mkdir(parents=True, exist_ok=True)
     store.save_blocks(folder.cohort, store.cut(found, size), twins, size)
     cohort = lazily(folder.cohort)
-    seconds = tried.seconds_per_twin if tried else (old.pilot_seconds_per_twin if old else None)
     manifest = Manifest(
         name=protocol.name,
         protocol=protocol.digest,
@@ -141,9 +141,10 @@ def prepare(
     labels = _labels(protocol, manifest, cohort["twin"].values)
     mend = not is_intact and (is_same or old is None)
     _make_store(folder.outcomes, outcome_layout(protocol), labels, size, mend)
-    if protocol.keep is not None and tried is not None and tried.kept is not None:
+    kept = tried[0].kept if tried else None
+    if protocol.keep is not None and kept is not None:
         ids = cohort["twin"].values[: protocol.keep.twins]
-        layout, labels = _kept_layout(tried.kept, ids, manifest)
+        layout, labels = _kept_layout(kept, ids, manifest)
         _make_store(folder.kept, layout, labels, size, mend)
     elif folder.kept.exists():
         shutil.rmtree(folder.kept)
