@@ -19,7 +19,7 @@ from . import store
 from .block import by_name
 from .cluster import Cluster, connection
 from .pilot import PILOT_TWINS, Pilot, choose_block, piloted, seconds_per_twin
-from .prepare import Screened
+from .prepare import Screened, people_per_chunk
 
 DISK_BLOCK = 4096  # bytes: a file takes whole blocks of the disk
 ANALYSIS_BYTES = 350_000  # posterior, tables and figures of one analysis, as the shipped trials leave them
@@ -94,17 +94,19 @@ def _disk(scratch: Path, protocol: Protocol, cohort: xr.Dataset, tried: Pilot, r
     """Bytes of a run folder: some twins are stored, and what they take is multiplied."""
     assert protocol.population is not None
     twins, arms = protocol.population.twins, len(protocol.arms)
-    people, outcomes = cohort.isel(twin=slice(rows)), tried.outcomes.isel(twin=slice(rows))
-    store.save(scratch / "cohort", people, rows)
+    outcomes = tried.outcomes.isel(twin=slice(rows))
+    chunk = min(people_per_chunk(rows), twins)
+    people = cohort.isel(twin=slice(chunk))
+    store.save(scratch / "cohort", people, chunk)
     count = outcomes.sizes["twin"]
     coords = {**outcome_coords(protocol), "twin": outcomes["twin"].values}
     store.create(scratch / "outcomes", outcome_layout(protocol), coords, count)
     arrays = by_name(outcomes, store.empty_block(scratch / "outcomes", count))
     store.write_block(scratch / "outcomes", store.Place(0, 0, count, 0), arrays)
-    block = _chunks(scratch / "cohort", rows / people.sizes["twin"], "c.*")
-    block += arms * (_chunks(scratch / "outcomes", rows / count, "c.0.*") + DISK_BLOCK)  # and the record
+    cohorts = -(-twins // chunk) * _chunks(scratch / "cohort", chunk / people.sizes["twin"], "c.*")
+    block = arms * (_chunks(scratch / "outcomes", rows / count, "c.0.*") + DISK_BLOCK)  # and the record
     kept = tried.kept.nbytes * min(protocol.keep.twins, twins) if protocol.keep and tried.kept is not None else 0
-    return -(-twins // rows) * block + arms * kept + ANALYSIS_BYTES * (len(protocol.analyses) + 1)
+    return cohorts + -(-twins // rows) * block + arms * kept + ANALYSIS_BYTES * (len(protocol.analyses) + 1)
 
 
 def _chunks(folder: Path, times: float, pattern: str) -> int:

@@ -36,6 +36,7 @@ from .run_folder import (
 from .seal import remove_broken, seal
 from .versions import versions
 
+PEOPLE = 2048
 OURS = {"protocol.yaml", "cohort.zarr", "outcomes.zarr", "kept.zarr", "records", "seal.json", "tmp"}
 
 
@@ -75,6 +76,15 @@ class Screened:
             return None
         self.candidates, self.screening = found.candidates, screening_counts(found.ledger)
         return found.cohort
+
+
+def people_per_chunk(block: int) -> int:
+    """Twins a chunk of the cohort, whose many variables would be a small file each in every small block.
+
+    >>> people_per_chunk(32), people_per_chunk(20_000)
+    (2048, 20000)
+    """
+    return max(block, PEOPLE)
 
 
 def screening_counts(ledger: Mapping[tuple[str, str], int]) -> tuple[dict[str, str | int], ...]:
@@ -120,7 +130,8 @@ def prepare(
     if size is None:
         size = choose_block(seconds or 1.0, twins, connection.cluster.size)
     folder.root.mkdir(parents=True, exist_ok=True)
-    store.save_blocks(folder.cohort, store.cut(found, size), twins, size)
+    people = people_per_chunk(size)
+    store.save_blocks(folder.cohort, store.cut(found, people), twins, people)
     cohort = lazily(folder.cohort)
     manifest = Manifest(
         name=protocol.name,
@@ -175,7 +186,7 @@ def _block_before(folder: RunFolder, protocol: Protocol) -> int | None:
     """The block of a run whose manifest was lost, as its stores or its records tell it."""
     if not _is_of(folder, protocol):
         return None
-    found = store.rows_per_chunk(folder.outcomes) or store.rows_per_chunk(folder.cohort)
+    found = store.rows_per_chunk(folder.outcomes)
     return found or max((record.count for record in read_records(folder)), default=None)
 
 
