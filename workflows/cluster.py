@@ -107,6 +107,7 @@ def connected(cluster: Cluster, scratch: Path) -> Iterator[Any]:
         # Dask's own adds a low trim threshold of malloc: every large array is then mapped anew, a third slower.
         "distributed.nanny.pre-spawn-environ": dict.fromkeys(ONE_THREAD, 1) | {"MALLOC_ARENA_MAX": 1},
         "distributed.comm.timeouts.connect": f"{CONNECT_SECONDS}s",
+        "distributed.worker.profile.enabled": False,  # it would look at every thread a hundred times a second
         "distributed.admin.low-level-log-length": 0,
         "distributed.scheduler.http.routes": [],
         "distributed.worker.http.routes": [],

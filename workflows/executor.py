@@ -5,6 +5,7 @@ Nothing it knows is needed after its death: the records say what exists, and the
 
 from __future__ import annotations
 
+import math
 import platform
 import signal
 import threading
@@ -109,6 +110,20 @@ class Flight:
     tries: int
 
 
+@dataclass
+class Threads:
+    """How many threads the workers have, asked twice a second at most: each question is a message to the scheduler."""
+
+    client: Any
+    known: int = 0
+    asked: float = -math.inf
+
+    def now(self) -> int:
+        if time.monotonic() > self.asked + LOOK_SECONDS:
+            self.known, self.asked = sum(self.client.nthreads().values()), time.monotonic()
+        return self.known
+
+
 def execute(folder: RunFolder, found: Survey, client: Any, notify: Notify, stop: Stop) -> tuple[Record, ...]:
     """Compute the missing blocks; returns all records, the valid ones found before among them.
 
@@ -134,9 +149,10 @@ def execute(folder: RunFolder, found: Survey, client: Any, notify: Notify, stop:
     flying: dict[str, Flight] = {}
     landed: SimpleQueue[Any] = SimpleQueue()
     took: deque[float] = deque(maxlen=101)
+    threads = Threads(client)
 
     def refill() -> None:
-        width = max(1, WINDOW_PER_WORKER * sum(client.nthreads().values()))
+        width = max(1, WINDOW_PER_WORKER * threads.now())
         while waiting and len(flying) < width and not stop.asked:
             unit, alone, tries = waiting.popleft()
             future = client.submit(work_alike, versions(), str(folder.root), unit, alone, pure=False)
@@ -174,7 +190,7 @@ def execute(folder: RunFolder, found: Survey, client: Any, notify: Notify, stop:
             del flying[flight.future.key]
             again(flight)
         refill()
-        seen = time.monotonic() if client.nthreads() else seen
+        seen = time.monotonic() if threads.now() else seen
         if time.monotonic() > seen + LEAST_PATIENCE:
             notify(replace(progress_of(records, total, reused), stage="waiting for workers"))
     if waiting:
