@@ -13,7 +13,7 @@ from .contents import RunContents
 from .drawing import Cell, Datum, Table
 from .numbers import MISSING, decimals, fixed, interval, number, with_unit
 
-AT_ONCE = 20_000  # words that are held
+AT_ONCE = 20_000  # values that are held beside what is asked for
 _ORDER = {"recalled": 0, "chosen": 1, "derived": 2, "read": 3}
 
 
@@ -74,13 +74,11 @@ def _spread(column: xr.DataArray, value: Cell, spread: str) -> tuple[Cell, str]:
         counts = sum((Counter(map(str, part.tolist())) for part in parts), Counter[str]())
         shares = ((word.replace("_", " "), 100 * n / column.size) for word, n in sorted(counts.items()))
         return value, ", ".join(f"{word} {share:.0f} %" for word, share in shares)
-    values = column.values
-    is_finite = np.isfinite(values)
-    finite = (values if is_finite.all() else values[is_finite]).astype(float, copy=False)
+    finite = _finite(column)
     if not finite.size:
         return value, spread
-    is_whole = not (finite % 1).any()
-    low, middle, high = np.quantile(finite, [0.05, 0.5, 0.95])
+    is_whole = not any((part % 1).any() for part in np.split(finite, range(AT_ONCE, finite.size, AT_ONCE)))
+    low, middle, high = np.quantile(finite, [0.05, 0.5, 0.95], overwrite_input=True)
     if low == high:
         return Datum(float(middle), number(float(middle), 4)), spread or "the same in every twin"
     places = 0 if is_whole else decimals(float(high - low) / 3, 3)
@@ -102,3 +100,14 @@ def parameter_tables(contents: RunContents) -> tuple[Table, Table, str]:
         Table("Values read in a source or derived from one", columns, tuple(firm)),
         ", ".join(counts),
     )
+
+
+def _finite(column: xr.DataArray) -> np.ndarray:
+    """The finite values of a column, in an array of their own, with no more than a piece of it beside them."""
+    found, count = np.empty(column.size), 0
+    for first in range(0, column.size, AT_ONCE):
+        part = column[first : first + AT_ONCE].values.astype(float)
+        part = part[np.isfinite(part)]
+        found[count : count + part.size] = part
+        count += part.size
+    return found[:count]
