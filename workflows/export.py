@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from .run_folder import RunError, RunFolder, locked
+from .run_folder import RunError, RunFolder, locked, write_atomic
 from .verify import require_undamaged
 
 SUMS = "SHA256SUMS"
@@ -40,26 +40,31 @@ def export_run(folder: RunFolder, url: str) -> int:
         if files.exists(root) and (files.isfile(root) or files.ls(root)):
             raise RunError(f"{url} holds something already; give an empty place")
         require_undamaged(folder)
-        sums = []
-        with removed_on_failure(files, root):
+        sums: list[str] = []
+        with removed_on_failure(files, root) as written:
             for path in exported(folder):
                 name = path.relative_to(folder.root).as_posix()
-                _copy(path, files, f"{root}/{name}")
+                written.append(f"{root}/{name}")
+                _copy(path, files, written[-1])
                 sums.append(f"{_digest(path)}  {name}\n")
-            _write("".join(sums).encode(), files, f"{root}/{SUMS}")
+            written.append(f"{root}/{SUMS}")
+            _write("".join(sums).encode(), files, written[-1])
     return len(sums)
 
 
 def export_report(folder: RunFolder, url: str) -> None:
-    """Copy the report of a run to a path or URL that names the file.
+    """Copy the report of a run to a path or URL that names the file; one that is there is replaced.
 
     Raises
     ------
     RunError
-        The place cannot be written to.
+        The place cannot be written to; what is there stays as it is.
     """
-    with writing(url) as (files, place), removed_on_failure(files, place):
-        _copy(folder.report, files, place)
+    with writing(url) as (files, place):
+        if is_local(files):
+            write_atomic(Path(place), folder.report.read_bytes())
+        else:
+            _copy(folder.report, files, place)
 
 
 def exported(folder: RunFolder) -> Iterator[Path]:
@@ -92,7 +97,7 @@ def writing(url: str) -> Iterator[tuple[Any, str]]:
         yield files, place.rstrip("/")
     except RunError:
         raise
-    except NotImplementedError:
+    except NotImplementedError:  # fsspec's word for a file system without writing
         raise RunError(f"{url}: {kind} can only be read; give a path or a URL such as s3://bucket/folder") from None
     except Exception as error:  # every library of a store has its own kinds
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -103,13 +108,20 @@ def writing(url: str) -> Iterator[tuple[Any, str]]:
 
 
 @contextmanager
-def removed_on_failure(files: Any, place: str) -> Iterator[None]:
-    """What is written to a place that was empty goes again if not all of it can be written."""
+def removed_on_failure(files: Any, root: str) -> Iterator[list[str]]:
+    """The files whose names are put into the list go again if not all can be written, and nothing else does."""
+    written: list[str] = []
     try:
-        yield
+        yield written
     except BaseException:
-        with suppress(Exception):  # why it failed is what counts
-            files.rm(place, recursive=True)
+        for place in written:
+            with suppress(Exception):  # why it failed is what counts
+                files.rm_file(place)
+        if is_local(files):
+            parents = {parent for place in written for parent in Path(place).parents if parent.is_relative_to(root)}
+            for folder in sorted(parents, reverse=True):
+                with suppress(OSError):  # it holds something else
+                    folder.rmdir()
         raise
 
 

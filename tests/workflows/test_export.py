@@ -156,22 +156,39 @@ def test_a_run_is_not_copied_into_itself(twinarm, run):
     assert sorted(run.root.rglob("*")) == before
 
 
-@pytest.mark.parametrize("command", ["export", "report"])
-def test_a_full_disk_is_tried_again_and_leaves_nothing_half_written(twinarm, run, tmp_path, monkeypatch, command):
+def test_a_full_disk_is_tried_again_and_leaves_nothing_half_written(twinarm, run, tmp_path, monkeypatch):
     whole, copied = export._copy, []
 
     def copy(path, files, place):
         whole(path, files, place)
         copied.append(place)
-        if len(copied) == (3 if command == "export" else 1):
+        if len(copied) == 3:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(export, "_copy", copy)
-    monkeypatch.setattr(analyse, "report_again", lambda folder: None)
     place = tmp_path / "copy"
-    answer = twinarm("export", run.root, place) if command == "export" else twinarm("report", run.root, "--to", place)
+    answer = twinarm("export", run.root, place)
     assert answer[0] == 75 and "the disk is full; make room and start the same command again" in answer[2]
-    assert copied and not place.exists()
+    assert len(copied) == 3 and not place.exists()
+
+
+def test_a_report_that_cannot_be_written_leaves_what_is_there(twinarm, run, tmp_path, monkeypatch):
+    monkeypatch.setattr(analyse, "report_again", lambda folder: None)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "mine.txt").write_text("of value")
+    assert twinarm("report", run.root, "--to", folder)[0] == 2
+    assert [path.name for path in folder.iterdir()] == ["mine.txt"]
+    older = folder / "older.html"
+    older.write_text("an older report")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert twinarm("report", run.root, "--to", older)[0] == 75
+    assert older.read_text() == "an older report"
+    assert {path.name for path in folder.iterdir()} == {"mine.txt", "older.html"}
 
 
 def test_a_place_that_can_only_be_read(twinarm, run, tmp_path):
