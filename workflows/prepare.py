@@ -36,7 +36,7 @@ from .run_folder import (
 from .seal import remove_broken, seal
 from .versions import versions
 
-PEOPLE = 2048
+PEOPLE = 2048  # twins a chunk of the cohort, at least: a chunk of a variable is a few pages of the disk
 OURS = {"protocol.yaml", "cohort.zarr", "outcomes.zarr", "kept.zarr", "records", "seal.json", "tmp"}
 
 

@@ -33,6 +33,7 @@ def give_memory_back() -> None:
 def keep_heap() -> None:
     """Undo Dask's low trim threshold, with which large arrays are mapped anew each time, up to a third slower.
 
+    Workers of this machine start without it (`cluster`); those of Slurm or of a scheduler that was there do not.
     What stands instead is where glibc's own limits end when they are left to grow (mallopt(3)).
     """
     if DASKS_TRIM in os.environ:

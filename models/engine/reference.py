@@ -164,7 +164,7 @@ def _watch(body: _Body, i: int) -> Any:
     def value(t: float, y: np.ndarray) -> float:
         return body.rising(i, t, y)
 
-    value.terminal, value.direction, value.then = True, 1, lambda t: body.happen(t, i)  # type: ignore[attr-defined]  # SciPy's
+    value.terminal, value.direction, value.then = True, 1, lambda t: body.happen(t, i)  # type: ignore[attr-defined]  # so SciPy has its events
     return value
 
 
@@ -177,5 +177,5 @@ def _rearm(body: _Body, i: int) -> Any:
     def then(t: float) -> None:
         body.armed[i] = True
 
-    value.terminal, value.direction, value.then = True, -1, then  # type: ignore[attr-defined]  # SciPy's way to describe an event
+    value.terminal, value.direction, value.then = True, -1, then  # type: ignore[attr-defined]  # so SciPy has its events
     return value
