@@ -30,6 +30,8 @@ from .courses import event_days, follow, hazard_days
 from .measures import Measure, find_measures, outcome_coords, outcome_layout, schedule_of, variable_name
 from .protocol import Allocation, Protocol
 
+AT_ONCE = 100_000  # twins whose lots are held
+
 
 class BankError(ValueError):
     """The bank of twins cannot make the trial that was asked for."""
@@ -50,11 +52,12 @@ def observe(protocol: Protocol, cohort: xr.Dataset, outcomes: xr.Dataset, replic
     BankError
         The cohort and the outcomes are not of the same twins, or fewer than two twins completed every arm.
     """
-    if not np.array_equal(cohort["twin"].values, outcomes["twin"].values):
+    bank = outcomes["twin"].values
+    if not np.array_equal(cohort["twin"].values, bank):
         raise BankError("the cohort and the outcomes hold different twins; use those of one run folder")
     available = np.flatnonzero(completed_everywhere(outcomes))
-    rows = _recruit(protocol, outcomes["twin"].values, available, replicate)
-    twins = outcomes["twin"].values[rows]
+    rows = _recruit(protocol, bank, available, replicate)
+    twins = bank[rows]
     enrolled = _enrolment(protocol, twins, replicate)
     order = np.argsort(enrolled, kind="stable")
     rows, twins, enrolled = rows[order], twins[order], enrolled[order]
@@ -119,12 +122,19 @@ def dropout_days(protocol: Protocol, twins: np.ndarray, arms: np.ndarray, replic
 
 
 def _recruit(protocol: Protocol, twins: np.ndarray, available: np.ndarray, replicate: int) -> np.ndarray:
-    """Positions in the bank of those who take part, in random order."""
+    """Positions in the bank of those who take part, in random order; a large bank is gone through in parts."""
     if available.size < 2:
         raise BankError(f"{available.size} of {twins.size} twins completed every arm; a trial needs at least 2")
-    drawn = uniforms(protocol.seed, f"recruitment.{replicate}", twins[available])[:, 0]
-    order = available[np.argsort(drawn, kind="stable")]
-    return order[: protocol.subjects or available.size]
+    wanted = protocol.subjects or available.size
+    rows, lots = available[:0], np.empty(0)
+    at_once = max(wanted, AT_ONCE)
+    for first in range(0, available.size, at_once):
+        more = available[first : first + at_once]
+        rows = np.concatenate([rows, more])
+        lots = np.concatenate([lots, uniforms(protocol.seed, f"recruitment.{replicate}", twins[more])[:, 0]])
+        order = np.argsort(lots, kind="stable")[:wanted]
+        rows, lots = rows[order], lots[order]
+    return rows
 
 
 def _enrolment(protocol: Protocol, twins: np.ndarray, replicate: int) -> np.ndarray:

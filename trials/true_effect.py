@@ -18,7 +18,7 @@ no trial identifies it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +33,7 @@ from .protocol import Estimand, Protocol
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 JACKKNIFE_GROUPS = 50
 DAYS_PER_YEAR = 365.25
-AT_ONCE = 20_000  # twins whose course is held at a time
+AT_ONCE = 10_000  # twins whose course is held at a time
 NOTE = "model-based: the same twin in both arms under shared random streams, identified by no trial"
 
 
@@ -49,8 +49,13 @@ class Effect:
     experimental: float = float("nan")
 
 
-def true_effects(protocol: Protocol, outcomes: xr.Dataset) -> xr.Dataset:
+def true_effects(protocol: Protocol, outcomes: xr.Dataset, individual: Collection[str] | None = None) -> xr.Dataset:
     """True effects of every endpoint and experimental arm in the bank.
+
+    Parameters
+    ----------
+    individual : collection of str, optional
+        Endpoints whose individual effects are kept, a number a twin and contrast; all where it is absent.
 
     Returns
     -------
@@ -60,35 +65,42 @@ def true_effects(protocol: Protocol, outcomes: xr.Dataset) -> xr.Dataset:
         `contrast_units`.
     """
     seen = completed_everywhere(outcomes)
+    arms = [arm.name for arm in protocol.experimental]
     measures = find_measures(protocol)
-    individual = np.empty((len(measures) * len(protocol.experimental), int(seen.sum())))
+    kept = [m.endpoint.name for m in measures if individual is None or m.endpoint.name in individual]
+    values = np.empty((len(kept), len(arms), int(seen.sum())))
     labels: list[tuple[str, str, str, Effect, int]] = []
     contrasts: list[tuple[str, str, str]] = []
     for measure in measures:
-        for label, units, values, found, used in _contrasts(protocol, outcomes, seen, measure):
-            individual[len(contrasts)] = values
-            contrasts.append((*label[:2], units))
-            labels += [(*label, effect, used) for effect in found]
-    return _labelled(labels, contrasts, individual, outcomes["twin"].values[seen])
+        name = measure.endpoint.name
+        rows = values[kept.index(name)] if name in kept else None
+        labels += _contrasts(protocol, outcomes, seen, measure, rows)
+        if name in kept:
+            contrasts += [(name, arm, _unit(measure)) for arm in arms]
+    return _labelled(labels, contrasts, values.reshape(len(contrasts), values.shape[-1]), outcomes["twin"].values[seen])
 
 
 def _contrasts(
-    protocol: Protocol, outcomes: xr.Dataset, seen: np.ndarray, measure: Measure
-) -> Iterator[tuple[tuple[str, str, str], str, np.ndarray, list[Effect], int]]:
-    """Each experimental arm against control: labels, the unit and values of individual effects, summaries, twins."""
+    protocol: Protocol, outcomes: xr.Dataset, seen: np.ndarray, measure: Measure, individual: np.ndarray | None
+) -> Iterator[tuple[str, str, str, Effect, int]]:
+    """Each experimental arm against control: endpoint, arm, estimand, a summary, twins used.
+
+    `individual` (experimental arm, twin) is filled; with a large bank no more than one contrast is held beside it.
+    """
     name = measure.endpoint.name
     estimand = _estimand(protocol, name)
     control = _potential(protocol, outcomes, seen, protocol.control.name, measure, estimand)
-    for arm in protocol.experimental:
+    for number, arm in enumerate(protocol.experimental):
         experimental = _potential(protocol, outcomes, seen, arm.name, measure, estimand)
         horizon = _horizon(protocol, control, experimental)
         both = _both_seen(control, experimental)
         used = int(both.sum())
-        pair = (_only(control, both), _only(experimental, both))
-        found = list(effects(measure, *pair, horizon)) if used > 1 else []
-        individual, units = individual_effects(measure, control, experimental, horizon)
-        individual[~both] = np.nan
-        yield (name, arm.name, estimand.name if estimand else ""), units, individual, found, used
+        if individual is not None:
+            individual[number] = individual_effects(measure, control, experimental, horizon)
+            individual[number, ~both] = np.nan
+        if used > 1:
+            for effect in effects(measure, _only(control, both), _only(experimental, both), horizon):
+                yield name, arm.name, estimand.name if estimand else "", effect, used
 
 
 def effects(measure: Measure, control: Outcome, experimental: Outcome, horizon: float) -> Iterator[Effect]:
@@ -140,18 +152,22 @@ def marginal_hazard_ratio(control: Outcome, experimental: Outcome) -> Effect:
     return Effect("hazard ratio", "1", value, se)
 
 
-def individual_effects(
-    measure: Measure, control: Outcome, experimental: Outcome, horizon: float
-) -> tuple[np.ndarray, str]:
-    """Experimental minus control of each twin, (twin,), and its unit."""
+def individual_effects(measure: Measure, control: Outcome, experimental: Outcome, horizon: float) -> np.ndarray:
+    """Experimental minus control of each twin, (twin,), in the unit of `_unit`."""
     y0, y1 = control.y, experimental.y
     if measure.kind == "count":
         assert control.exposure is not None and experimental.exposure is not None
         with np.errstate(divide="ignore", invalid="ignore"):
-            return DAYS_PER_YEAR * (y1 / experimental.exposure - y0 / control.exposure), f"{measure.unit}/year"
+            return np.asarray(DAYS_PER_YEAR * (y1 / experimental.exposure - y0 / control.exposure))
     if measure.kind == "time-to-event":
-        return np.minimum(y1, horizon) - np.minimum(y0, horizon), "day"
-    return y1 - y0, "1" if measure.kind == "binary" else measure.unit
+        return np.asarray(np.minimum(y1, horizon) - np.minimum(y0, horizon))
+    return np.asarray(y1 - y0)
+
+
+def _unit(measure: Measure) -> str:
+    """Unit of an individual effect."""
+    units = {"count": f"{measure.unit}/year", "time-to-event": "day", "binary": "1"}
+    return units.get(measure.kind, measure.unit)
 
 
 def _difference(summary: str, units: str, y0: np.ndarray, y1: np.ndarray) -> Effect:

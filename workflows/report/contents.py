@@ -30,7 +30,7 @@ _SUMMARIES: dict[str, Summary] = {
 class TrueEffect:
     """The effect over all twins of the bank under both arms, with its bank error (standard error over twins).
 
-    `individual` holds experimental minus control of each twin, in `unit`.
+    `individual` holds experimental minus control of each twin, in `unit`; it is empty where they were not kept.
     """
 
     value: float
@@ -180,14 +180,15 @@ class Result:
             return None
         arm = self.contents.protocol.experimental[0].name
         at = (known["endpoint"] == self.name) & (known["arm"] == arm) & (known["summary"] == self.summary)
-        own = (known["contrast_endpoint"] == self.name) & (known["contrast_arm"] == arm)
         if not at.any():
             return None
+        own = (known["contrast_endpoint"] == self.name) & (known["contrast_arm"] == arm)
+        kept = np.flatnonzero(own.values)
         return TrueEffect(
             float(known["value"].values[at][0]),
             float(known["se"].values[at][0]),
-            known["individual"].values[int(own.values.argmax())],
-            str(known["contrast_units"].values[own][0]),
+            known["individual"].values[kept[0]] if kept.size else np.empty(0),
+            str(known["contrast_units"].values[kept[0]]) if kept.size else "",
         )
 
     @property

@@ -36,6 +36,7 @@ def read_run(root: Path) -> RunContents:
     data = {a.endpoint: estimand_data(protocol, subjects, a) for a in protocol.analyses}
     refused = {(str(r["stage"]), str(r["reason"])): int(r["count"]) for r in manifest.screening}
     note = str(subjects.attrs.get("note", ""))
+    shown = [endpoint.name for endpoint in protocol.endpoints if endpoint.role == "primary"]  # a number a twin each
     return RunContents(
         protocol=protocol,
         fits={a.endpoint: load_fit(folder, a.endpoint) for a in protocol.analyses},
@@ -44,7 +45,7 @@ def read_run(root: Path) -> RunContents:
         outcomes=outcomes,
         kept=_kept(folder),
         subjects=subjects,
-        truth=true_effects(protocol, outcomes).drop_vars("twin"),
+        truth=true_effects(protocol, outcomes, individual=shown).drop_vars("twin"),
         ledger=attrition(protocol, manifest.candidates, refused, outcomes, subjects, list(data.values())),
         notes=(note,) if note else (),
         digests=_digests(folder, manifest),

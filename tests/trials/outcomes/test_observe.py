@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from twinarm.models.randomness import uniforms
 from twinarm.trials.courses import arm_shares, event_days, follow, hazard_days
 from twinarm.trials.measures import SpliceError, outcome_layout
 from twinarm.trials.observe import BankError, observe
@@ -44,6 +45,20 @@ def test_rows_may_come_in_any_order(protocol: Any, cohort: xr.Dataset, bank: Any
     outcomes = bank(protocol, cohort)
     turned = observe(protocol, cohort.isel(twin=slice(None, None, -1)), outcomes.isel(twin=slice(None, None, -1)))
     xr.testing.assert_identical(turned, observe(protocol, cohort, outcomes))
+
+
+@pytest.mark.parametrize("subjects", [2, 30, 60])
+def test_a_bank_gone_through_in_parts_makes_the_same_trial(
+    build: Any, many: Any, bank: Any, monkeypatch: pytest.MonkeyPatch, subjects: int
+):
+    protocol, cohort = build(subjects=subjects), many(np.arange(40, 140))
+    outcomes = bank(protocol, cohort)
+    whole = observe(protocol, cohort, outcomes)
+    lots = uniforms(protocol.seed, "recruitment.0", cohort["twin"].values)[:, 0]
+    lots[cohort["twin"].values == 96] = 2.0  # failed
+    assert set(whole["twin"].values) == set(cohort["twin"].values[np.argsort(lots)[:subjects]])
+    monkeypatch.setattr("twinarm.trials.observe.AT_ONCE", 7)
+    xr.testing.assert_identical(observe(protocol, cohort, outcomes), whole)
 
 
 def test_replicates_are_other_trials_of_the_same_bank(protocol: Any, cohort: xr.Dataset, bank: Any):

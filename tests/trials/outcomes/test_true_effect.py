@@ -65,6 +65,18 @@ def test_means_and_rates_equal_direct_computation(build: Any, many: Any, bank: A
     assert found["experimental"].item() == pytest.approx(365.25 * rate.sel(arm="active").item())
 
 
+def test_individual_effects_are_kept_of_the_endpoints_that_are_asked_for(protocol: Any, many: Any, bank: Any):
+    outcomes = bank(protocol, many(np.arange(80, 140)))
+    whole, some = true_effects(protocol, outcomes), true_effects(protocol, outcomes, individual=["lows"])
+    assert set(whole["contrast_endpoint"].values) > {"lows"}
+    assert some["contrast_endpoint"].values.tolist() == ["lows"]
+    own = whole["contrast_endpoint"].values == "lows"
+    np.testing.assert_array_equal(some["individual"].values, whole["individual"].values[own])
+    per_effect = ["value", "se", "control", "experimental", "twins"]
+    xr.testing.assert_identical(some[per_effect], whole[per_effect].drop_vars("twin", errors="ignore"))
+    assert true_effects(protocol, outcomes, individual=[])["individual"].shape == (0, outcomes.sizes["twin"] - 1)
+
+
 def test_the_error_of_a_rate_ratio_is_that_of_a_bootstrap(protocol: Any, many: Any, bank: Any):
     outcomes = bank(protocol, many(np.arange(200, 280)))
     found = row(true_effects(protocol, outcomes), "lows")
