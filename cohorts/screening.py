@@ -21,7 +21,7 @@ Rule = tuple[str, str, str]  # stage, rule, reason
 
 # Candidates are looked at in blocks: no fewer at a time, and no more, so that memory stays bounded.
 BLOCK = 1_000
-LARGEST_BLOCK = 20_000
+LARGEST_BLOCK = 5_000
 # Fewer than 1 candidate in 10,000 accepted ends the scan; judged from 20,000 candidates on.
 FEWEST = 1e-4
 JUDGED_FROM = 20_000

@@ -18,7 +18,7 @@ import xarray as xr
 from ..models.model import Status
 from ..trials.protocol import Arm, Protocol
 from ..trials.simulate import OutcomeError, simulate_block
-from .lazy import lazily
+from .lazy import Blocks, lazily
 from .records import Quarantined, Record, block_key, simulation_source
 from .run_folder import Manifest, RunFolder, protocol_of, read_manifest
 from .store import DamagedStore, Place, empty_block, hash_arrays, read_block
@@ -80,12 +80,16 @@ def bench(folder: RunFolder) -> Bench:
     return _bench(str(folder.root), (stat.st_mtime_ns, stat.st_ino))
 
 
-def fault_of(this: Bench, record: Record) -> str | None:
-    """What is wrong with the stored bytes of a block, None when they are those of its record."""
+def fault_of(this: Bench, record: Record, outcomes: Blocks | None = None) -> str | None:
+    """What is wrong with the stored bytes of a block, None when they are those of its record.
+
+    Who looks at many blocks hands on `outcomes`, through which they are read.
+    """
     place = this.place(record.block, record.arm)
     where = f"block {record.block} of arm {record.arm}"
     try:
-        if hash_arrays(read_block(this.folder.outcomes, place)) != record.outcomes:
+        stored = outcomes.read(place) if outcomes else read_block(this.folder.outcomes, place)
+        if hash_arrays(stored) != record.outcomes:
             return f"{where}: outcomes.zarr holds other bytes than the record"
         if record.kept is not None:
             n_kept = this.kept(place.first, place.stop)

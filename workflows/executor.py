@@ -19,8 +19,8 @@ from statistics import median
 from typing import Any
 
 from .block import bench, fault_of
-from .lazy import lazily
-from .progress import Notify, progress_of
+from .lazy import Blocks, lazily
+from .progress import Notify, begun
 from .records import Record, read_record, twins_digest
 from .run_folder import RunError, RunFolder
 from .versions import require_versions, versions
@@ -73,7 +73,7 @@ def survey(folder: RunFolder, share: slice = slice(None)) -> Survey:
     `share` picks blocks by number; all of them by default.
     """
     this = bench(folder)
-    cohort = lazily(folder.cohort)
+    cohort, outcomes = lazily(folder.cohort), Blocks(folder.outcomes)
     valid, missing, keys = [], [], {}
     for block in range(this.manifest.blocks)[share]:
         first, stop = this.manifest.span(block)
@@ -82,7 +82,8 @@ def survey(folder: RunFolder, share: slice = slice(None)) -> Survey:
         for arm in this.protocol.arms:
             keys[block, arm.name] = this.key(block, arm, rows)
             record = read_record(folder, arm.name, block)
-            if record is not None and record.key == keys[block, arm.name] and fault_of(this, record) is None:
+            is_asked_for = record is not None and record.key == keys[block, arm.name]
+            if record is not None and is_asked_for and fault_of(this, record, outcomes) is None:
                 valid.append(record)
             else:
                 lacking.append(arm.name)
@@ -143,8 +144,7 @@ def execute(folder: RunFolder, found: Survey, client: Any, notify: Notify, stop:
 
     records = list(found.valid)
     this = bench(folder)
-    total = this.manifest.rows * len(this.protocol.arms)
-    reused = sum(record.count for record in found.valid)
+    progress = begun(found.valid, this.manifest.rows * len(this.protocol.arms))
     waiting: deque[tuple[Unit, float | None, int]] = deque((unit, None, 0) for unit in found.missing)
     flying: dict[str, Flight] = {}
     landed: SimpleQueue[Any] = SimpleQueue()
@@ -165,6 +165,7 @@ def execute(folder: RunFolder, found: Survey, client: Any, notify: Notify, stop:
         waiting.append((flight.unit, max(TWIN_SECONDS, patience(took)), flight.tries + 1))
 
     def take(flight: Flight) -> None:
+        nonlocal progress
         try:
             receipt = flight.future.result(timeout=LEAST_PATIENCE)
         except (KilledWorker, TimeoutError):
@@ -177,10 +178,11 @@ def execute(folder: RunFolder, found: Survey, client: Any, notify: Notify, stop:
         records.extend(receipt)
         if flight.alone is None:
             took.append(time.monotonic() - flight.since)
-        notify(progress_of(records, total, reused))
+        progress = progress.after(receipt)
+        notify(progress)
 
     refill()
-    notify(progress_of(records, total, reused))
+    notify(progress)
     seen = time.monotonic()
     while flying:
         with suppress(Empty):
@@ -192,7 +194,7 @@ def execute(folder: RunFolder, found: Survey, client: Any, notify: Notify, stop:
         refill()
         seen = time.monotonic() if threads.now() else seen
         if time.monotonic() > seen + LEAST_PATIENCE:
-            notify(replace(progress_of(records, total, reused), stage="waiting for workers"))
+            notify(replace(progress, stage="waiting for workers"))
     if waiting:
         assert stop.asked is not None, "nothing else keeps a unit from being sent out"
         raise RunError(f"stopped by {stop.asked.name}; {GO_ON}", stop.exit_code)

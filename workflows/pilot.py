@@ -20,7 +20,8 @@ from .run_folder import RunError
 MOST_TWINS_PER_BLOCK = 20_000
 MOST_BLOCKS = 10_000
 SECONDS_PER_BLOCK = 1.5
-LEAST_SECONDS_PER_BLOCK = 0.2
+LEAST_SECONDS_PER_BLOCK, MOST_SECONDS_PER_BLOCK = 0.2, 10.0
+BLOCKS_PER_WORKER = 500  # a long run has longer blocks than that before it has more: each is a few files to go through
 PILOT_SECONDS = 0.3
 PILOT_TRIES = 3
 PILOT_TWINS = AT_ONCE
@@ -132,12 +133,16 @@ def _simulate(protocol: Protocol, cohort: xr.Dataset, rows: slice) -> tuple[xr.D
 
 
 def choose_block(seconds_per_twin: float, twins: int, workers: int) -> int:
-    """Twins a block: about a second and a half of work over all arms, less where workers would stand idle.
+    """Twins a block: about a second and a half of work over all arms, less where workers would stand idle, and up to
+    ten seconds where there would be many blocks.
 
     >>> choose_block(0.01, 100_000, 2), choose_block(0.01, 200, 8), choose_block(1e-6, 10**6, 2)
     (152, 24, 20000)
+    >>> choose_block(0.05, 100_000, 2), choose_block(0.05, 10**6, 2)
+    (104, 200)
     """
-    wanted = SECONDS_PER_BLOCK / max(seconds_per_twin, 1e-9)
+    seconds = min(seconds_per_twin * twins / (BLOCKS_PER_WORKER * workers), MOST_SECONDS_PER_BLOCK)
+    wanted = max(SECONDS_PER_BLOCK, seconds) / max(seconds_per_twin, 1e-9)
     share = twins / (4 * workers)
     least = LEAST_SECONDS_PER_BLOCK / max(seconds_per_twin, 1e-9)
     size = max(min(wanted, max(share, least), MOST_TWINS_PER_BLOCK), -(-twins // MOST_BLOCKS), 1)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..models.model import Status
@@ -21,6 +21,16 @@ class Progress:
     failed: int = 0
     quarantined: int = 0
 
+    def after(self, records: Iterable[Record]) -> Progress:
+        """How far it is with some more records."""
+        more = tuple(records)
+        return replace(
+            self,
+            done=self.done + sum(record.count for record in more),
+            failed=self.failed + sum(record.failed for record in more),
+            quarantined=self.quarantined + sum(record.statuses.get(str(int(Status.QUARANTINED)), 0) for record in more),
+        )
+
 
 Notify = Callable[[Progress], None]
 
@@ -29,13 +39,7 @@ def quiet(_: Progress) -> None:
     """Says nothing of the progress."""
 
 
-def progress_of(records: Sequence[Record], total: int, reused: int) -> Progress:
-    """How far these records bring the simulation."""
-    return Progress(
-        stage="simulation",
-        done=sum(record.count for record in records),
-        total=total,
-        reused=reused,
-        failed=sum(record.failed for record in records),
-        quarantined=sum(record.statuses.get(str(int(Status.QUARANTINED)), 0) for record in records),
-    )
+def begun(valid: Sequence[Record], total: int) -> Progress:
+    """The simulation of `total` twins x arms at its begin, with the records that were there before."""
+    found = Progress("simulation", 0, total).after(valid)
+    return replace(found, reused=found.done)

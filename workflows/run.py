@@ -188,8 +188,10 @@ def write_ledger(folder: RunFolder, manifest: Manifest, outcomes: xr.Dataset, re
     lines.append({"stage": "bank", "count": manifest.rows})
     reasons = {(record.arm, bad.twin): bad.reason for record in records for bad in record.quarantined}
     status = outcomes["status"].values
-    for row, column in np.argwhere(status != Status.COMPLETED):
-        twin, arm = int(outcomes["twin"].values[row]), str(outcomes["arm"].values[column])
+    failed = np.argwhere(status != Status.COMPLETED)
+    ids, days, arms = (outcomes[name].values for name in ("twin", "failed_at", "arm"))  # once: they may lie on the disk
+    for row, column in failed:
+        twin, arm = int(ids[row]), str(arms[column])
         code = Status(int(status[row, column]))
         line = {
             "stage": "failed",
@@ -199,7 +201,7 @@ def write_ledger(folder: RunFolder, manifest: Manifest, outcomes: xr.Dataset, re
             "seed": manifest.seed,
             "reason": reasons.get((arm, twin), code.reason),
         }
-        day = float(outcomes["failed_at"].values[row, column])
+        day = float(days[row, column])
         lines.append(line | ({"day": day} if np.isfinite(day) else {}))
     write_atomic(folder.ledger, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode())
 

@@ -16,7 +16,7 @@ from ..trials.protocol import Protocol
 from .cluster import Cluster, connection
 from .executor import GO_ON, stopping, survey
 from .prepare import prepare
-from .progress import Notify, Progress, progress_of, quiet
+from .progress import Notify, Progress, begun, quiet
 from .records import simulation_source
 from .run import run_folder_of
 from .run_folder import Manifest, RunError, locked, read_manifest
@@ -61,14 +61,13 @@ def simulate_share(protocol: Protocol, out: str | Path, k: int, n: int, notify: 
     total = sum(stop - first for first, stop in spans) * len(protocol.arms)
     with locked(folder, shared=True), stopping() as stop:
         found = survey(folder, slice(k, None, n))
-        done = list(found.valid)
-        reused = sum(record.count for record in done)
-        notify(progress_of(done, total, reused))
+        progress = begun(found.valid, total)
+        notify(progress)
         for unit in found.missing:
             if stop.asked:
                 raise RunError(f"stopped by {stop.asked.name}; {GO_ON}", stop.exit_code)
             for arm in unit.arms:
                 folder.record(arm, unit.block).unlink(missing_ok=True)  # it proves nothing
-            done += work(str(folder.root), unit.block, unit.arms)
-            notify(progress_of(done, total, reused))
-    return progress_of(done, total, reused)
+            progress = progress.after(work(str(folder.root), unit.block, unit.arms))
+            notify(progress)
+    return progress

@@ -13,7 +13,7 @@ import xarray as xr
 from ..cohorts import load_population, sample_twins
 from . import store
 from .block import Bench, bench, fault_of, simulate_rows
-from .lazy import lazily
+from .lazy import Blocks, lazily
 from .records import read_record, read_records, twins_digest
 from .run import read_outcomes
 from .run_folder import RunError, RunFolder
@@ -74,12 +74,13 @@ def damage(folder: RunFolder, made_again: str = "") -> Iterator[str]:
         this = bench(folder)
     except (RunError, OSError):
         return  # a manifest that cannot be read is among the lines above
+    outcomes = Blocks(folder.outcomes)
     for block in range(this.manifest.blocks):
         for arm in this.protocol.arms:
             record = read_record(folder, arm.name, block)
             if record is None:
                 yield f"block {block} of arm {arm.name}: no record, or one that cannot be read"
-            elif (fault := fault_of(this, record)) is not None:
+            elif (fault := fault_of(this, record, outcomes)) is not None:
                 yield fault
 
 
