@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import mean, median
+from typing import Any
 
 import xarray as xr
 
@@ -22,7 +23,7 @@ MOST_BLOCKS = 10_000
 SECONDS_PER_BLOCK = 1.5
 LEAST_SECONDS_PER_BLOCK, MOST_SECONDS_PER_BLOCK = 0.2, 10.0
 BLOCKS_PER_WORKER = 500  # a long run has longer blocks than that before it has more: each is a few files to go through
-PILOT_SECONDS = 0.3
+PILOT_SECONDS, LONG_SECONDS = 0.3, 1.0  # a group of the first is timed three times, of the second once
 PILOT_TRIES = 3
 PILOT_TWINS = AT_ONCE
 PILOT_PATIENCE = 120.0  # seconds for the compiler and a few twins; one of the many may hang
@@ -59,14 +60,14 @@ def piloted(connection: Connection, protocol: Protocol, cohort: xr.Dataset) -> l
 
     single = ((slice(n, n + 1), FIRST_PATIENCE) for n in range(4))
     for rows, seconds in ((slice(0, PILOT_TWINS), PILOT_PATIENCE), *single):
-        client = connection.client()
-        some = cohort.isel(twin=rows)
-        workers = list(client.nthreads())[:MOST_PILOTS]
-        there = {"pure": False, "allow_other_workers": True}  # a worker that a twin ends comes back as another
-        running = [client.submit(pilot, protocol, some, workers=[worker], **there) for worker in workers]
-        if connection.cluster.processes:  # this one has nothing else to do until the pilot is back
+        client, some = connection.client(), cohort.isel(twin=rows)
+        running = _everywhere(client, compiled, protocol, some)
+        if connection.cluster.processes:  # this one has nothing else to do until the model is compiled
             load_libraries()
         try:
+            for one in running:
+                one.result(timeout=seconds)
+            running = _everywhere(client, pilot, protocol, some)  # and it is at rest while twins are timed
             return [one.result(timeout=seconds) for one in running]
         except KilledWorker:
             continue
@@ -75,30 +76,51 @@ def piloted(connection: Connection, protocol: Protocol, cohort: xr.Dataset) -> l
     raise RunError("the model ends its process, or never comes back, for every one of the first twins; mend it", 70)
 
 
+def _everywhere(client: Any, task: Callable[..., Any], protocol: Protocol, twins: xr.Dataset) -> list[Any]:
+    """A task on its way to every worker; one that a twin ends comes back as another worker."""
+    there = {"pure": False, "allow_other_workers": True}
+    workers = list(client.nthreads())[:MOST_PILOTS]
+    return [client.submit(task, protocol, twins, workers=[worker], **there) for worker in workers]
+
+
 def seconds_per_twin(pilots: Sequence[Pilot]) -> float:
     """Seconds that a twin costs over all arms, the mean of the workers."""
     return mean(one.seconds_per_twin for one in pilots)
 
 
 def pilot(protocol: Protocol, cohort: xr.Dataset) -> Pilot:
-    """Simulate a few twins in every arm: compiles, and measures.
+    """Simulate a few twins in every arm, and measure.
 
     Raises
     ------
     Exception
         That of the first twin, where none of the first four can be simulated: a run would quarantine everyone.
     """
-    available = min(PILOT_TWINS, cohort.sizes["twin"])
+    start, outcomes, kept = _first(protocol, cohort)
+    return _timed(protocol, cohort, start, outcomes, kept)
+
+
+def compiled(protocol: Protocol, cohort: xr.Dataset) -> None:
+    """Simulate one twin in every arm: compiles, and loads what simulates.
+
+    Raises
+    ------
+    Exception
+        As `pilot`.
+    """
+    _first(protocol, cohort)
+
+
+def _first(protocol: Protocol, cohort: xr.Dataset) -> tuple[int, xr.Dataset, xr.Dataset | None]:
+    """The first twin that can be simulated: its row, and what came of it."""
     errors: list[Exception] = []
-    for start in range(available):
+    for start in range(min(PILOT_TWINS, cohort.sizes["twin"])):
         try:
-            first = _simulate(protocol, cohort, slice(start, start + 1))
+            return start, *_simulate(protocol, cohort, slice(start, start + 1))
         except Exception as error:
             errors.append(error)
             if len(errors) >= 4:
                 break
-            continue
-        return _timed(protocol, cohort, start, *first)
     raise errors[0]
 
 
@@ -115,10 +137,10 @@ def _timed(protocol: Protocol, cohort: xr.Dataset, start: int, outcomes: xr.Data
             break
         seconds = time.perf_counter() - begun
         took = [*(took if tries else ()), seconds / count]
-        if seconds < PILOT_SECONDS and count < available:
+        if not tries and seconds < PILOT_SECONDS and count < available:
             count = min(4 * count, available)
-        else:  # the largest group: again where it was short, as the first of its size pays for the memory
-            tries += PILOT_TRIES if seconds >= PILOT_SECONDS else 1
+        else:  # again where it was short: the first of its size pays for the memory, and one look may be unlucky
+            tries += PILOT_TRIES if seconds >= LONG_SECONDS else 1
     memory = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return Pilot(median(took), memory, outcomes, kept)
 

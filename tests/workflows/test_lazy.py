@@ -1,14 +1,19 @@
 """What is read bit by bit is what is read whole, and damage is found on either way."""
 
+import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import xarray as xr
 from hypothesis import HealthCheck, given, settings, strategies as st
 
+from twinarm.models.model import Status
 from twinarm.trials.measures import Layout
 from twinarm.workflows import lazy, store
+from twinarm.workflows.run import write_ledger
+from twinarm.workflows.run_folder import RunFolder
 
 TWINS, ROWS, BLOCKS = 1000, 64, 16
 
@@ -115,3 +120,25 @@ def test_a_store_without_readable_metadata_is_damaged_in_every_block(outcomes: P
     for place in places()[:2]:
         with pytest.raises(store.DamagedStore):
             blocks.read(place)
+
+
+def test_the_ledger_reads_the_outcomes_once_however_many_failed(tmp_path, monkeypatch):
+    monkeypatch.setattr(lazy, "SMALL", 0)
+    status = np.full((40, 2), Status.COMPLETED, dtype=np.int8)
+    status[::2, 1] = Status.OUT_OF_RANGE
+    days = np.where(status == Status.COMPLETED, np.nan, np.arange(40.0)[:, None])
+    pairs = ("twin", "arm")
+    saved = xr.Dataset(
+        {"status": (pairs, status), "failed_at": (pairs, days)},
+        coords={"twin": np.arange(40) * 5, "arm": ["drug", "placebo"]},
+    )
+    store.save(tmp_path / "outcomes.zarr", saved, 8)
+    read = []
+    stored = lazy._Stored._stored
+    monkeypatch.setattr(lazy._Stored, "_stored", lambda self, key: read.append(self.path) or stored(self, key))
+    manifest = SimpleNamespace(candidates=50, screening=(), rows=40, seed=7)
+    write_ledger(RunFolder(tmp_path), manifest, lazy.lazily(tmp_path / "outcomes.zarr"), ())
+    lines = [json.loads(line) for line in (tmp_path / "ledger.jsonl").read_text().splitlines()]
+    failed = [(line["twin"], line["arm"], line["day"]) for line in lines if line["stage"] == "failed"]
+    assert failed == [(5 * row, "placebo", float(row)) for row in range(0, 40, 2)]
+    assert sorted(read) == ["failed_at", "status", "twin"]
