@@ -26,8 +26,10 @@ from .store import DamagedStore, Place, empty_block, hash_arrays, read_block
 # Errors of the machine and its disk: no twin is to blame, and the run stops.
 MACHINE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ESTALE)
 
-# Twins that are simulated in one call: their trajectories are what takes memory, so it does not grow with the block.
+# Twins and seconds of one call at most: its trajectories are what takes memory, so it does not grow with the block.
 AT_ONCE = 1024
+SECONDS_AT_ONCE = 1.5
+LANES = 8  # fewer twins cost no less
 
 
 class BadBlock(RuntimeError):
@@ -50,6 +52,13 @@ class Bench:
     def twins(self, rows: slice) -> xr.Dataset:
         some = self.people.isel(twin=rows).load()
         return some if "twin" in some.indexes else some.set_xindex("twin")
+
+    @property
+    def at_once(self) -> int:
+        """Twins that are simulated in one call, by what the pilot told; results do not depend on it."""
+        seconds = self.manifest.pilot_seconds_per_twin or 0.0
+        fitting = int(min(AT_ONCE, SECONDS_AT_ONCE / seconds)) if seconds else AT_ONCE
+        return max(LANES, fitting // LANES * LANES)
 
     def place(self, block: int, arm: str) -> Place:
         first, stop = self.manifest.span(block)
@@ -126,7 +135,7 @@ def simulate_rows(this: Bench, place: Place, arm: Arm, twins: xr.Dataset) -> Don
             assert trajectories is not None, "the simulation gave no trajectories of twins that keep them"
             fill(kept, slice(rows.start, rows.start + keep_ids.size), by_name(trajectories, kept))
 
-    bad = halve(attempt, count)
+    bad = halve(attempt, count, this.at_once)
     ids = twins["twin"].values
     for row in bad:
         outcomes["status"][row] = Status.QUARANTINED
@@ -136,10 +145,10 @@ def simulate_rows(this: Bench, place: Place, arm: Arm, twins: xr.Dataset) -> Don
     return Done(outcomes, kept, quarantined)
 
 
-def halve(attempt: Callable[[slice], None], count: int) -> dict[int, str]:
-    """Try rows 0 .. count - 1, some at once; what fails is halved until the bad rows stand alone. Row -> reason."""
+def halve(attempt: Callable[[slice], None], count: int, at_once: int = AT_ONCE) -> dict[int, str]:
+    """Try rows 0 .. count - 1, `at_once` at a time; what fails is halved until bad rows are alone. Row -> reason."""
     bad: dict[int, str] = {}
-    stack = [(first, min(first + AT_ONCE, count)) for first in range(0, count, AT_ONCE)]
+    stack = [(first, min(first + at_once, count)) for first in range(0, count, at_once)]
     while stack:
         first, stop = stack.pop()
         try:

@@ -13,7 +13,7 @@ import xarray as xr
 
 from ..trials.protocol import Protocol
 from ..trials.simulate import simulate_block
-from .block import AT_ONCE
+from .block import AT_ONCE, LANES
 from .cluster import Connection
 from .executor import FIRST_PATIENCE, call_off
 from .run_folder import RunError
@@ -27,7 +27,6 @@ PILOT_SECONDS, LONG_SECONDS = 0.3, 1.0  # a group of the first is timed three ti
 PILOT_TRIES = 3
 PILOT_TWINS = AT_ONCE
 PILOT_PATIENCE = 120.0  # seconds for the compiler and a few twins; one of the many may hang
-LANES = 8  # fewer twins cost no less
 MOST_PILOTS = 16  # a large cluster learns nothing from more
 
 
