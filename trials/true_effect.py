@@ -76,7 +76,7 @@ def true_effects(protocol: Protocol, outcomes: xr.Dataset, individual: Collectio
         rows = values[kept.index(name)] if name in kept else None
         labels += _contrasts(protocol, outcomes, seen, measure, rows)
         if name in kept:
-            contrasts += [(name, arm, _unit(measure)) for arm in arms]
+            contrasts += [(name, arm, individual_unit(measure)) for arm in arms]
     return _labelled(labels, contrasts, values.reshape(len(contrasts), values.shape[-1]), outcomes["twin"].values[seen])
 
 
@@ -153,7 +153,7 @@ def marginal_hazard_ratio(control: Outcome, experimental: Outcome) -> Effect:
 
 
 def individual_effects(measure: Measure, control: Outcome, experimental: Outcome, horizon: float) -> np.ndarray:
-    """Experimental minus control of each twin, (twin,), in the unit of `_unit`."""
+    """Experimental minus control of each twin, (twin,), in `individual_unit`."""
     y0, y1 = control.y, experimental.y
     if measure.kind == "count":
         assert control.exposure is not None and experimental.exposure is not None
@@ -164,7 +164,7 @@ def individual_effects(measure: Measure, control: Outcome, experimental: Outcome
     return np.asarray(y1 - y0)
 
 
-def _unit(measure: Measure) -> str:
+def individual_unit(measure: Measure) -> str:
     """Unit of an individual effect."""
     units = {"count": f"{measure.unit}/year", "time-to-event": "day", "binary": "1"}
     return units.get(measure.kind, measure.unit)

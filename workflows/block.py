@@ -29,7 +29,7 @@ MACHINE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFI
 # Twins and seconds of one call at most: its trajectories are what takes memory, so it does not grow with the block.
 AT_ONCE = 1024
 SECONDS_AT_ONCE = 1.5
-LANES = 8  # fewer twins cost no less
+LANES = 8  # twins that the engine carries at a time: fewer cost no less
 
 
 class BadBlock(RuntimeError):
@@ -56,9 +56,10 @@ class Bench:
     @property
     def at_once(self) -> int:
         """Twins that are simulated in one call, by what the pilot told; results do not depend on it."""
-        seconds = self.manifest.pilot_seconds_per_twin or 0.0
-        fitting = int(min(AT_ONCE, SECONDS_AT_ONCE / seconds)) if seconds else AT_ONCE
-        return max(LANES, fitting // LANES * LANES)
+        seconds = self.manifest.pilot_seconds_per_twin
+        if not seconds:
+            return AT_ONCE
+        return max(LANES, min(AT_ONCE, int(SECONDS_AT_ONCE / seconds) // LANES * LANES))
 
     def place(self, block: int, arm: str) -> Place:
         first, stop = self.manifest.span(block)
@@ -145,7 +146,7 @@ def simulate_rows(this: Bench, place: Place, arm: Arm, twins: xr.Dataset) -> Don
     return Done(outcomes, kept, quarantined)
 
 
-def halve(attempt: Callable[[slice], None], count: int, at_once: int = AT_ONCE) -> dict[int, str]:
+def halve(attempt: Callable[[slice], None], count: int, at_once: int) -> dict[int, str]:
     """Try rows 0 .. count - 1, `at_once` at a time; what fails is halved until bad rows are alone. Row -> reason."""
     bad: dict[int, str] = {}
     stack = [(first, min(first + at_once, count)) for first in range(0, count, at_once)]

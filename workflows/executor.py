@@ -82,11 +82,10 @@ def survey(folder: RunFolder, share: slice = slice(None)) -> Survey:
         for arm in this.protocol.arms:
             keys[block, arm.name] = this.key(block, arm, rows)
             record = read_record(folder, arm.name, block)
-            is_asked_for = record is not None and record.key == keys[block, arm.name]
-            if record is not None and is_asked_for and fault_of(this, record, outcomes) is None:
-                valid.append(record)
-            else:
+            if record is None or record.key != keys[block, arm.name] or fault_of(this, record, outcomes) is not None:
                 lacking.append(arm.name)
+            else:
+                valid.append(record)
         if lacking:
             missing.append(Unit(block, tuple(lacking)))
     return Survey(tuple(valid), tuple(missing), keys)
@@ -125,8 +124,8 @@ class Threads:
         return self.known
 
 
-def execute(folder: RunFolder, found: Survey, client: Any, notify: Notify, stop: Stop) -> tuple[Record, ...]:
-    """Compute the missing blocks; returns all records, the valid ones found before among them.
+def execute(folder: RunFolder, found: Survey, client: Any, notify: Notify, stop: Stop) -> None:
+    """Compute the missing blocks.
 
     Specification
     -------------
@@ -142,7 +141,6 @@ def execute(folder: RunFolder, found: Survey, client: Any, notify: Notify, stop:
     """
     from distributed import CancelledError, KilledWorker
 
-    records = list(found.valid)
     this = bench(folder)
     progress = begun(found.valid, this.manifest.rows * len(this.protocol.arms))
     waiting: deque[tuple[Unit, float | None, int]] = deque((unit, None, 0) for unit in found.missing)
@@ -175,7 +173,6 @@ def execute(folder: RunFolder, found: Survey, client: Any, notify: Notify, stop:
             raise RunError(f"the cluster was lost; {GO_ON}", 75) from None
         if any(record.key != found.keys[record.block, record.arm] for record in receipt):
             raise RunError(OTHER_SOURCE)
-        records.extend(receipt)
         if flight.alone is None:
             took.append(time.monotonic() - flight.since)
         progress = progress.after(receipt)
@@ -198,7 +195,6 @@ def execute(folder: RunFolder, found: Survey, client: Any, notify: Notify, stop:
     if waiting:
         assert stop.asked is not None, "nothing else keeps a unit from being sent out"
         raise RunError(f"stopped by {stop.asked.name}; {GO_ON}", stop.exit_code)
-    return tuple(sorted(records, key=lambda record: (record.arm, record.block)))
 
 
 def work_alike(here: Mapping[str, str], root: str, unit: Unit, alone: float | None) -> tuple[Record, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -160,22 +161,27 @@ class _Body:
             self.look(t)
 
 
-def _watch(body: _Body, i: int) -> Any:
-    def value(t: float, y: np.ndarray) -> float:
-        return body.rising(i, t, y)
+@dataclass(frozen=True)
+class _Crossing:
+    """An event as SciPy asks for one (a function of time and state with two attributes), and what follows from it."""
 
-    value.terminal, value.direction, value.then = True, 1, lambda t: body.happen(t, i)  # type: ignore[attr-defined]  # so SciPy has its events
-    return value
+    value: Callable[[float, np.ndarray], float]
+    direction: int
+    then: Callable[[float], None]
+    terminal: bool = True
+
+    def __call__(self, t: float, y: np.ndarray) -> float:
+        return self.value(t, y)
 
 
-def _rearm(body: _Body, i: int) -> Any:
+def _watch(body: _Body, i: int) -> _Crossing:
+    return _Crossing(lambda t, y: body.rising(i, t, y), 1, lambda t: body.happen(t, i))
+
+
+def _rearm(body: _Body, i: int) -> _Crossing:
     """Where event i has been far enough back to happen again."""
-
-    def value(t: float, y: np.ndarray) -> float:
-        return body.rising(i, t, y) + body.system.events[i].hysteresis
 
     def then(t: float) -> None:
         body.armed[i] = True
 
-    value.terminal, value.direction, value.then = True, -1, then  # type: ignore[attr-defined]  # so SciPy has its events
-    return value
+    return _Crossing(lambda t, y: body.rising(i, t, y) + body.system.events[i].hysteresis, -1, then)
